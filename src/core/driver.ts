@@ -1,0 +1,120 @@
+import type { EnforcementReport } from "./enforcement.ts";
+import type { Files } from "./files.ts";
+import type { CodeContexts } from "./code.ts";
+import type { Command, Process, ProcessInfo } from "./process.ts";
+import type { Resources, SandboxSpec } from "./spec.ts";
+
+/** What a driver can do beyond running commands and moving files. */
+export type Capability = "code" | "ports" | "pause" | "snapshot" | "egress";
+
+/** What stands between the guest's code and the host's kernel. */
+export type Isolation = "none" | "container" | "syscall" | "vm" | "hosted";
+
+/** Whether this host can use a driver now. */
+export type Availability =
+  | { readonly ok: true; readonly version: string; readonly notes: readonly string[] }
+  | { readonly ok: false; readonly reason: string; readonly mend: string };
+
+/** A way of making machines. */
+export interface Driver {
+  readonly name: string;
+  readonly isolation: Isolation;
+  readonly capabilities: ReadonlySet<Capability>;
+  /** Starts a machine to find out whether this host can use it. Never throws. */
+  probe(): Promise<Availability>;
+  /** What enforces each option of the spec here. Throws `unsupported`, with the field, for one that nothing enforces. */
+  enforcement(spec: SandboxSpec): EnforcementReport;
+  /** Resolves when the agent has answered. Aborting undoes what was begun. */
+  create(spec: SandboxSpec, signal?: AbortSignal): Promise<Machine>;
+  /** A machine made by this or another process of the host. Throws `not-found`, with why it ended where that is known. */
+  open(id: string): Promise<Machine>;
+  list(): AsyncIterable<MachineInfo>;
+  /** Gives back whatever a dead owner left on this host: processes, mounts, cgroups, directories. Returns what it removed. */
+  sweep(): Promise<readonly string[]>;
+}
+
+export interface MachineInfo {
+  readonly id: string;
+  readonly driver: string;
+  readonly template: string;
+  readonly state: "running" | "paused";
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  readonly startedAt: Date;
+  /** When the lifetime ends. */
+  readonly endAt: Date;
+  readonly idleTimeoutMs: number;
+  /** Version of the agent inside. */
+  readonly agentVersion: string;
+}
+
+/** One reading of what a machine uses. */
+export interface MachineMetrics {
+  readonly timestamp: Date;
+  readonly cpuCount: number;
+  /** 0 to 100 per core, summed. */
+  readonly cpuUsedPercent: number;
+  readonly memoryUsedBytes: number;
+  readonly memoryTotalBytes: number;
+  readonly memoryCacheBytes: number;
+  readonly diskUsedBytes: number;
+  readonly diskTotalBytes: number;
+}
+
+/** Why a machine is no longer there. */
+export type EndReason =
+  | "killed"
+  | "lifetime"
+  | "idle"
+  | "owner-gone"
+  | "exited"
+  | "out-of-memory"
+  | "runtime-lost";
+
+/** One isolated computer. Everything friendlier is built on this, once, in core. */
+export interface Machine extends AsyncDisposable {
+  readonly id: string;
+  readonly files: Files;
+  /** Starts a process. `signal` ends the whole tree of it. */
+  spawn(command: Command, signal?: AbortSignal): Promise<Process>;
+  /** Running processes that were started through the seam. */
+  processes(): Promise<readonly ProcessInfo[]>;
+  /** Joins a running process: its output from now on, its input and its end. */
+  attach(pid: number): Promise<Process>;
+  info(): Promise<MachineInfo>;
+  metrics(): Promise<MachineMetrics>;
+  /** Whether the agent answers. Never throws. */
+  isRunning(): Promise<boolean>;
+  /** Ends the machine this long from now. Milliseconds. */
+  setLifetime(lifetimeMs: number): Promise<void>;
+  /** Each power is present exactly when the driver lists it; the key itself is never optional. */
+  readonly code: CodeContexts | undefined;
+  readonly ports: Ports | undefined;
+  readonly power: Power | undefined;
+  readonly snapshots: Snapshots | undefined;
+  /** Resolves with the reason once the machine has ended, however it ends. */
+  readonly ended: Promise<EndReason>;
+  /** Kills the machine and resolves when nothing of it is left. Idempotent. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** A two-way stream of bytes to a port inside the machine. */
+export interface Ports {
+  connect(port: number, signal?: AbortSignal): Promise<ByteChannel>;
+}
+
+export interface ByteChannel extends AsyncDisposable {
+  readonly readable: ReadableStream<Uint8Array>;
+  readonly writable: WritableStream<Uint8Array>;
+}
+
+/** Pause keeps memory. */
+export interface Power {
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+}
+
+export interface Snapshots {
+  /** Makes a template of the running machine and returns its name. */
+  take(name: string): Promise<string>;
+}
