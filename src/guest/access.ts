@@ -1,0 +1,25 @@
+import type { Socket } from "node:net";
+import type { EndReason } from "../core/driver.ts";
+import type { Resources } from "../core/spec.ts";
+
+/** Opens a new connection to a machine's socket. It may still be connecting; the client writes the first line. */
+export type Dial = () => Socket;
+
+/** What a driver tells of a machine that it has started or found. */
+export interface MachineAccess {
+  readonly id: string;
+  /** The driver's name. */
+  readonly driver: string;
+  readonly template: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  /** Whether this process is the owner, so that the machine ends with it unless it is detached. */
+  readonly own: boolean;
+  /** Whether the machine has kernels (`code`). */
+  readonly code: boolean;
+  readonly dial: Dial;
+  /** The note that the supervisor leaves behind: why the machine ended, where that is known. */
+  readonly endNote?: () => Promise<EndReason | undefined>;
+  /** Runs once after the machine has ended or was disposed: what the driver itself still holds. Idempotent. */
+  readonly release?: () => Promise<void>;
+}

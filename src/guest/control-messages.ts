@@ -1,0 +1,98 @@
+import { z } from "zod";
+import type { EndReason } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { Fields } from "../wire/json.ts";
+import { errorCodeOf } from "../wire/connect-errors.ts";
+
+/** What a supervisor knows of its machine's lease. */
+export interface ControlInfo {
+  readonly startedAt: Date;
+  readonly endAt: Date;
+  readonly idleTimeoutMs: number;
+  readonly detached: boolean;
+  readonly agentVersion: string;
+  readonly supervisorPid: number;
+}
+
+/** One reading of the machine's cgroup and disk. */
+export interface ControlMetrics {
+  /** CPU time used since the start. Microseconds. */
+  readonly cpuUsageUsec: number;
+  readonly cpuCount: number;
+  readonly memoryUsedBytes: number;
+  readonly memoryTotalBytes: number;
+  readonly memoryCacheBytes: number;
+  readonly diskUsedBytes: number;
+  readonly diskTotalBytes: number;
+  readonly oomKills: number;
+  readonly timestamp: Date;
+}
+
+export type ControlLine =
+  | { readonly kind: "ended"; readonly reason: EndReason }
+  | { readonly kind: "answer"; readonly id: number; readonly fields: Fields }
+  | { readonly kind: "refusal"; readonly id: number; readonly error: SandboxError };
+
+const endReason = z.enum(["killed", "lifetime", "idle", "owner-gone", "exited", "out-of-memory", "runtime-lost"]);
+const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const amount = z.number().nonnegative();
+
+const line = z.union([
+  z.object({ event: z.literal("ended"), reason: endReason }),
+  z.object({ id: z.int(), ok: z.literal(true) }).loose(),
+  z.object({ id: z.int(), ok: z.literal(false), error: z.object({ code: z.string(), message: z.string() }) }),
+]);
+
+const info = z.object({
+  info: z.object({
+    startedAt: time,
+    endAt: time,
+    idleTimeoutMs: amount,
+    detached: z.boolean(),
+    agentVersion: z.string(),
+    supervisorPid: z.int(),
+  }),
+});
+
+const metrics = z.object({
+  metrics: z.object({
+    cpuUsageUsec: amount,
+    cpuCount: amount,
+    memoryUsedBytes: amount,
+    memoryTotalBytes: amount,
+    memoryCacheBytes: amount,
+    diskUsedBytes: amount,
+    diskTotalBytes: amount,
+    oomKills: amount,
+    timestamp: time,
+  }),
+});
+
+/** The reason in a note or a line about an end; `undefined` for anything else. */
+export function parseEndReason(value: unknown): EndReason | undefined {
+  const parsed = endReason.safeParse(value);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** One line from a supervisor. Throws `internal` for one that breaks the protocol. */
+export function parseControlLine(value: unknown): ControlLine {
+  const message = checked(line, value);
+  if ("event" in message) return { kind: "ended", reason: message.reason };
+  if (message.ok) return { kind: "answer", id: message.id, fields: message };
+  const { code, message: text } = message.error;
+  return { kind: "refusal", id: message.id, error: new SandboxError(errorCodeOf(code), text) };
+}
+
+export function parseControlInfo(answer: Fields): ControlInfo {
+  return checked(info, answer).info;
+}
+
+export function parseControlMetrics(answer: Fields): ControlMetrics {
+  return checked(metrics, answer).metrics;
+}
+
+function checked<T>(schema: z.ZodType<T>, value: unknown): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new SandboxError("internal", "the supervisor broke its protocol", { cause: parsed.error });
+}
