@@ -15,6 +15,7 @@ export type ErrorCode =
   | "unavailable"
   | "lost"
   | "untrusted"
+  | "exited"
   | "internal";
 
 export interface ErrorMeaning {
@@ -45,6 +46,7 @@ export const meanings: Readonly<Record<ErrorCode, ErrorMeaning>> = {
   unavailable: { http: 503, connect: "unavailable", exit: 69, retry: true },
   lost: { http: 502, connect: "unavailable", exit: 69, retry: false },
   untrusted: { http: 502, connect: "data_loss", exit: 76, retry: false },
+  exited: { http: 422, connect: "aborted", exit: 1, retry: false },
   internal: { http: 500, connect: "internal", exit: 70, retry: false },
 };
 
