@@ -1,0 +1,87 @@
+import type { Driver, Machine } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { SandboxSpec } from "../core/spec.ts";
+import { NotRun } from "./case.ts";
+import { hostView, type HostView } from "./host.ts";
+import { otherProcess, type OtherProcess, type ProcessRecipe } from "./other.ts";
+import { sandboxSpec, type SpecOverrides } from "./spec.ts";
+
+/** What the runner of the suite knows and the driver does not say. */
+export interface SuiteOptions {
+  /** Where the driver keeps its machines on this host; undefined: not known, and cases that look there are not run. */
+  readonly stateDir?: string;
+  /** How another process of this host gets the same driver; undefined: cases that need one are not run. */
+  readonly otherProcess?: ProcessRecipe;
+}
+
+/** What a case works with. Everything made through it is given back when the case is over, however it ends. */
+export interface Context {
+  readonly driver: Driver;
+  /** Aborts when the case has taken longer than it may. */
+  readonly signal: AbortSignal;
+  spec(overrides?: SpecOverrides): SandboxSpec;
+  create(overrides?: SpecOverrides): Promise<Machine>;
+  /** The machine that a case shares with no other but makes only once, over and over the same spec. */
+  track<T extends AsyncDisposable>(resource: T): T;
+  /** What this host shows of a machine. Skips the case where machines are not on this host. */
+  host(): HostView;
+  /** Runs a program that has the same driver as `driver` in another process of this host. */
+  elsewhere(program: string, options?: { readonly envs?: Readonly<Record<string, string>> }): OtherProcess;
+  /** Value of an option as `enforcement()` reports it, or undefined when it is not reported. */
+  enforced(option: string): { readonly value: string; readonly where: string } | undefined;
+  skip(reason: string): never;
+}
+
+export interface OpenContext extends AsyncDisposable {
+  readonly context: Context;
+  /** Ids of all machines that were made. */
+  readonly ids: readonly string[];
+}
+
+/** A context for one case. Disposing it ends what the case left running. */
+export function openContext(driver: Driver, options: SuiteOptions, signal: AbortSignal): OpenContext {
+  const tracked: AsyncDisposable[] = [];
+  const ids: string[] = [];
+  const skip = (reason: string): never => {
+    throw new NotRun(reason);
+  };
+  const track = <T extends AsyncDisposable>(resource: T): T => {
+    tracked.push(resource);
+    return resource;
+  };
+  const context: Context = {
+    driver,
+    signal,
+    spec: sandboxSpec,
+    track,
+    skip,
+    async create(overrides) {
+      const machine = track(await driver.create(sandboxSpec(overrides), signal));
+      ids.push(machine.id);
+      return machine;
+    },
+    host() {
+      if (driver.isolation === "hosted") return skip("its machines are not on this host");
+      return hostView(options.stateDir);
+    },
+    elsewhere(program, settings) {
+      if (options.otherProcess === undefined) return skip("the runner of the suite starts no other process");
+      return track(otherProcess(options.otherProcess, program, settings?.envs ?? {}));
+    },
+    enforced(option) {
+      return driver.enforcement(sandboxSpec()).find((each) => each.option === option);
+    },
+  };
+  return {
+    context,
+    ids,
+    async [Symbol.asyncDispose]() {
+      const failures: unknown[] = [];
+      for (const resource of tracked.toReversed()) {
+        await resource[Symbol.asyncDispose]().catch((error: unknown) => failures.push(error));
+      }
+      if (failures.length > 0)
+        throw new SandboxError("internal", "the case could not be cleaned up", { cause: failures });
+    },
+  };
+}
