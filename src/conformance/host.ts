@@ -14,6 +14,8 @@ export interface HostView {
   alive(processes: readonly HostProcess[]): Promise<readonly HostProcess[]>;
   /** Everything on this host that names the machine: processes, mounts of any namespace, control groups, loop devices, sockets, directories. */
   traces(id: string): Promise<readonly string[]>;
+  /** Names that appear among the driver's machines while `act` runs. Empty where its directory is not known. */
+  appearing(act: () => Promise<unknown>): Promise<readonly string[]>;
   /** Resident memory of a process. Bytes; 0 when it is gone. */
   residentBytes(pid: number): Promise<number>;
   /** CPU time that the processes have used. Milliseconds. */
@@ -30,6 +32,7 @@ export function hostView(stateDir: string | undefined): HostView {
     residentBytes,
     cpuMs,
     kernelSettings,
+    appearing: (act) => appearing(stateDir, act),
     async traces(id) {
       const found = await Promise.all([
         processTraces(id),
@@ -172,6 +175,23 @@ async function directoryTraces(stateDir: string | undefined, id: string): Promis
       if (name.includes(id)) found.push(`${stateDir}/${entry.name}/${name}`);
   }
   return found;
+}
+
+async function appearing(stateDir: string | undefined, act: () => Promise<unknown>): Promise<readonly string[]> {
+  const directory = `${stateDir}/machines`;
+  const before = new Set(await names(directory));
+  const seen = new Set<string>();
+  const look = async (): Promise<void> => {
+    for (const name of await names(directory)) if (!before.has(name)) seen.add(name);
+  };
+  const timer = setInterval(() => void look(), 2);
+  try {
+    await act();
+  } finally {
+    clearInterval(timer);
+    await look();
+  }
+  return [...seen];
 }
 
 const settings = [
