@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { EndReason } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import type { Fields } from "../wire/json.ts";
+import { type Fields, isFields } from "../wire/json.ts";
 import { errorCodeOf } from "../wire/connect-errors.ts";
 
 /** What a supervisor knows of its machine's lease. */
@@ -37,8 +37,9 @@ const endReason = z.enum(["killed", "lifetime", "idle", "owner-gone", "exited", 
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 const amount = z.number().nonnegative();
 
-const line = z.union([
-  z.object({ event: z.literal("ended"), reason: endReason }),
+const ended = z.object({ event: z.literal("ended"), reason: endReason });
+
+const answer = z.union([
   z.object({ id: z.int(), ok: z.literal(true) }).loose(),
   z.object({ id: z.int(), ok: z.literal(false), error: z.object({ code: z.string(), message: z.string() }) }),
 ]);
@@ -76,8 +77,8 @@ export function parseEndReason(value: unknown): EndReason | undefined {
 
 /** One line from a supervisor. Throws `internal` for one that breaks the protocol. */
 export function parseControlLine(value: unknown): ControlLine {
-  const message = checked(line, value);
-  if ("event" in message) return { kind: "ended", reason: message.reason };
+  if (isFields(value) && "event" in value) return { kind: "ended", reason: checked(ended, value).reason };
+  const message = checked(answer, value);
   if (message.ok) return { kind: "answer", id: message.id, fields: message };
   const { code, message: text } = message.error;
   return { kind: "refusal", id: message.id, error: new SandboxError(errorCodeOf(code), text) };

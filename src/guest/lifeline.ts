@@ -1,0 +1,67 @@
+import type { EndReason } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+
+/** How long a broken connection waits to hear why. Milliseconds. */
+const patienceMs = 1000;
+
+const sentences: Readonly<Record<EndReason, string>> = {
+  killed: "it was killed",
+  lifetime: "its lifetime was over",
+  idle: "nobody used it for its idle time-out",
+  "owner-gone": "the process that owned it ended",
+  exited: "its first process ended",
+  "out-of-memory": "its memory ran out",
+  "runtime-lost": "its runtime is gone",
+};
+
+const mends: Partial<Readonly<Record<EndReason, string>>> = {
+  lifetime: "give it a longer lifetimeMs, or call setTimeout in time",
+  idle: "give it a longer idleTimeoutMs",
+  "out-of-memory": "give it more resources.memoryMiB",
+};
+
+/** The error for a sandbox that has ended. */
+export function endedError(id: string, reason: EndReason, cause?: unknown): SandboxError {
+  const mend = mends[reason];
+  const details = mend === undefined ? { cause } : { cause, mend };
+  return new SandboxError("lost", `the sandbox ${id} has ended: ${sentences[reason]}`, details);
+}
+
+/** What tells a broken connection from an ended machine. */
+export interface Lifeline {
+  readonly id: string;
+  readonly ended: Promise<EndReason>;
+  /** The error for a connection that broke; waits a moment to hear whether the machine has ended, and why. */
+  explain(cause: unknown): Promise<SandboxError>;
+}
+
+export function lifeline(id: string, ended: Promise<EndReason>): Lifeline {
+  return {
+    id,
+    ended,
+    async explain(cause) {
+      if (cause instanceof SandboxError) return cause;
+      if (isHttpViolation(cause)) return new SandboxError("untrusted", "the sandbox sent what is not HTTP", { cause });
+      const reason = await within(ended, patienceMs);
+      if (reason !== undefined) return endedError(id, reason, cause);
+      return new SandboxError("lost", `the connection to the sandbox ${id} was cut`, { cause });
+    },
+  };
+}
+
+function isHttpViolation(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && cause.code.startsWith("HPE_");
+}
+
+/** What the promise gives within this long; `undefined` otherwise. */
+export async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, milliseconds, undefined);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,87 @@
+import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import type { ByteChannel, Ports } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { Dial } from "./access.ts";
+import type { Lifeline } from "./lifeline.ts";
+import { cancelledBy } from "./transport.ts";
+import type { Uses } from "./uses.ts";
+
+const joined = 0;
+const joinTimeoutMs = 10_000;
+
+/** Ports of a machine: each connection is one to its socket, joined to 127.0.0.1 inside. */
+export function guestPorts(dial: Dial, lifeline: Lifeline, uses: Uses): Ports {
+  return {
+    async connect(port, signal): Promise<ByteChannel> {
+      if (signal?.aborted === true) throw cancelledBy(signal);
+      const done = uses.begin();
+      const socket = dial();
+      socket.once("close", done);
+      try {
+        await join(socket, port, signal);
+      } catch (cause) {
+        socket.destroy();
+        throw await lifeline.explain(cause);
+      }
+      return channel(socket);
+    },
+  };
+}
+
+/** Asks for the port and reads the one byte that says whether somebody listens there. */
+async function join(socket: Socket, port: number, signal: AbortSignal | undefined): Promise<void> {
+  const abort = (): void => void socket.destroy(cancelledBy(signal));
+  signal?.addEventListener("abort", abort);
+  const timer = setTimeout(() => socket.destroy(new SandboxError("timed-out", "the agent did not answer")), joinTimeoutMs);
+  try {
+    socket.write(`PORT ${port}\n`);
+    const status = await firstByte(socket);
+    if (status !== joined) throw refused(port);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}
+
+function firstByte(socket: Socket): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const readable = (): void => {
+      const chunk: unknown = socket.read(1);
+      if (Buffer.isBuffer(chunk)) {
+        settle();
+        resolve(chunk[0] ?? 1);
+      }
+    };
+    const failed = (cause?: Error): void => {
+      settle();
+      reject(cause ?? new Error("the connection was closed"));
+    };
+    const settle = (): void => {
+      socket.off("readable", readable);
+      socket.off("error", failed);
+      socket.off("close", closed);
+    };
+    const closed = (): void => failed();
+    socket.on("readable", readable);
+    socket.on("error", failed);
+    socket.on("close", closed);
+  });
+}
+
+function refused(port: number): SandboxError {
+  return new SandboxError("unavailable", `nothing listens on port ${port} inside the sandbox`, { field: "port" });
+}
+
+function channel(socket: Socket): ByteChannel {
+  socket.on("error", () => socket.destroy());
+  const { readable, writable } = Duplex.toWeb(socket);
+  return {
+    readable: readable as ReadableStream<Uint8Array>,
+    writable,
+    [Symbol.asyncDispose](): Promise<void> {
+      socket.destroy();
+      return Promise.resolve();
+    },
+  };
+}

@@ -1,0 +1,186 @@
+import { Agent, type ClientRequest, type IncomingMessage, request } from "node:http";
+import type { Duplex } from "node:stream";
+import { SandboxError } from "../core/errors.ts";
+import { boundedBuffer } from "../wire/bounded-buffer.ts";
+import { parseConnectError } from "../wire/connect-errors.ts";
+import { encodeEnvelope } from "../wire/envelopes.ts";
+import { parseJson } from "../wire/json.ts";
+import type { Dial } from "./access.ts";
+import type { Lifeline } from "./lifeline.ts";
+import type { Uses } from "./uses.ts";
+
+const maxAnswerBytes = 16 * 1024 * 1024;
+const maxErrorBytes = 64 * 1024;
+const callTimeoutMs = 60_000;
+
+/** A request to the agent. */
+export interface Ask {
+  readonly method: "GET" | "POST" | "DELETE";
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string | number>>;
+  /** What is sent after the head: bytes, or something that writes and ends the request. */
+  readonly body?: Uint8Array | ((request: ClientRequest) => void);
+  readonly signal?: AbortSignal | undefined;
+  /** Gives up when no head of an answer came in this time. Milliseconds; 0: never; default 60,000. */
+  readonly timeoutMs?: number;
+  /** Whether it is one of the many that may last: a stream of its own pool. */
+  readonly lasting?: boolean;
+}
+
+/** HTTP to a machine's agent, over pooled connections to its socket. */
+export interface Transport {
+  /** Answers with the head; the body is still to be read, and pauses until then. Throws what the agent refused it for. */
+  ask(ask: Ask): Promise<IncomingMessage>;
+  /** A unary Connect call. */
+  call(procedure: string, message: unknown, options?: CallOptions): Promise<unknown>;
+  /** A server-streaming Connect call. */
+  stream(procedure: string, message: unknown, options?: StreamOptions): Promise<IncomingMessage>;
+  readonly lifeline: Lifeline;
+  readonly uses: Uses;
+  close(): void;
+}
+
+export interface CallOptions {
+  readonly user?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StreamOptions extends CallOptions {
+  /** The agent's own limit for the stream. Milliseconds; 0 or absent: none. */
+  readonly deadlineMs?: number | undefined;
+}
+
+/** A pool whose connections begin with the line that asks for the host's rights. */
+class HostAgent extends Agent {
+  readonly #dial: Dial;
+
+  constructor(dial: Dial, maxSockets: number) {
+    super({ keepAlive: true, maxSockets, maxFreeSockets: 8, scheduling: "lifo" });
+    this.#dial = dial;
+  }
+
+  override createConnection(): Duplex {
+    const socket = this.#dial();
+    socket.write("HOST\n");
+    return socket;
+  }
+}
+
+export function transport(dial: Dial, lifeline: Lifeline, uses: Uses): Transport {
+  const calls = new HostAgent(dial, 32);
+  const streams = new HostAgent(dial, 4096);
+
+  async function ask(wanted: Ask): Promise<IncomingMessage> {
+    const answer = await head(wanted.lasting === true ? streams : calls, wanted, lifeline);
+    const status = answer.statusCode ?? 0;
+    if (status >= 200 && status < 300) return answer;
+    throw await refusal(answer, status, lifeline);
+  }
+
+  return {
+    ask,
+    lifeline,
+    uses,
+    async call(procedure, message, options = {}) {
+      const done = uses.begin();
+      try {
+        const body = Buffer.from(JSON.stringify(message));
+        const headers = { ...unaryHeaders, ...userHeader(options.user), "content-length": body.length };
+        const answer = await ask({ method: "POST", path: procedure, headers, body, signal: options.signal });
+        return parseJson(await readAll(answer, maxAnswerBytes, lifeline));
+      } finally {
+        done();
+      }
+    },
+    stream(procedure, message, options = {}) {
+      const body = encodeEnvelope(message);
+      const headers = {
+        ...streamHeaders,
+        ...userHeader(options.user),
+        ...(options.deadlineMs ? { "connect-timeout-ms": Math.ceil(options.deadlineMs) } : {}),
+        "content-length": body.length,
+      };
+      return ask({ method: "POST", path: procedure, headers, body, signal: options.signal, lasting: true });
+    },
+    close() {
+      calls.destroy();
+      streams.destroy();
+    },
+  };
+}
+
+const unaryHeaders = { "content-type": "application/json", "connect-protocol-version": "1" };
+const streamHeaders = {
+  "content-type": "application/connect+json",
+  "connect-protocol-version": "1",
+  "keepalive-ping-interval": "50",
+};
+
+function userHeader(user: string | undefined): Readonly<Record<string, string>> {
+  return user === undefined ? {} : { authorization: `Basic ${Buffer.from(`${user}:`).toString("base64")}` };
+}
+
+/** Sends a request and resolves with the head of its answer. */
+function head(agent: Agent, ask: Ask, lifeline: Lifeline): Promise<IncomingMessage> {
+  const { signal, timeoutMs = callTimeoutMs } = ask;
+  if (signal?.aborted === true) return Promise.reject(cancelledBy(signal));
+  return new Promise((resolve, reject) => {
+    const sent = request({ agent, host: "localhost", method: ask.method, path: ask.path, headers: ask.headers, maxHeaderSize: 32_768 });
+    const timer = timeoutMs === 0 ? undefined : setTimeout(() => sent.destroy(noAnswer(timeoutMs)), timeoutMs);
+    const abort = (): void => void sent.destroy(cancelledBy(signal));
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    };
+    signal?.addEventListener("abort", abort);
+    sent.on("response", (answer) => {
+      settle();
+      resolve(answer);
+    });
+    sent.on("error", (cause) => {
+      settle();
+      lifeline.explain(cause).then(reject, reject);
+    });
+    if (typeof ask.body === "function") ask.body(sent);
+    else sent.end(ask.body);
+  });
+}
+
+export function cancelledBy(signal: AbortSignal | undefined): SandboxError {
+  return new SandboxError("cancelled", "the caller cancelled it", { cause: signal?.reason });
+}
+
+function noAnswer(timeoutMs: number): SandboxError {
+  return new SandboxError("timed-out", `the agent did not answer within ${timeoutMs} ms`);
+}
+
+async function refusal(answer: IncomingMessage, status: number, lifeline: Lifeline): Promise<SandboxError> {
+  const body = await readAll(answer, maxErrorBytes, lifeline);
+  return parseConnectError(jsonOrNothing(body), status);
+}
+
+/** The body of a refusal may be anything; what is not JSON says nothing. */
+function jsonOrNothing(body: Uint8Array): unknown {
+  try {
+    return parseJson(body);
+  } catch (cause) {
+    if (cause instanceof SandboxError && cause.code === "untrusted") return undefined;
+    throw cause;
+  }
+}
+
+/** A whole body of at most `maxBytes`. Throws `untrusted` for a longer one. */
+export function readAll(answer: IncomingMessage, maxBytes: number, lifeline: Lifeline): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const body = boundedBuffer(maxBytes, "answer");
+    answer.on("data", (chunk: Buffer) => {
+      try {
+        body.append(chunk);
+      } catch (cause) {
+        answer.destroy(SandboxError.from(cause));
+      }
+    });
+    answer.on("end", () => resolve(body.take()));
+    answer.on("error", (cause) => lifeline.explain(cause).then(reject, reject));
+  });
+}
