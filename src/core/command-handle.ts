@@ -111,16 +111,27 @@ export class CommandHandle {
       truncated: this.#stdout.truncated || this.#stderr.truncated,
     };
     const outcome = outcomeOf(end, printed);
-    const aborted = options.signal?.aborted === true && end.reason === "killed" ? options.signal : undefined;
+    const aborted =
+      options.signal?.aborted === true && end.reason === "killed" ? options.signal : undefined;
     this.#ended =
-      aborted === undefined ? outcome : new CommandError("cancelled", cancelled(aborted).message, { exitCode: end.exitCode, ...printed });
+      aborted === undefined
+        ? outcome
+        : new CommandError("cancelled", cancelled(aborted).message, {
+            exitCode: end.exitCode,
+            ...printed,
+          });
     return this.#ended;
   }
 
   async #listen(onPty: CommandListeners["onPty"]): Promise<void> {
     for await (const { stream, bytes } of this.#process.output) {
       if (this.#left) return;
-      const taken = stream === "stdout" ? this.#stdout.take(bytes) : stream === "stderr" ? this.#stderr.take(bytes) : settled(onPty?.(bytes));
+      const taken =
+        stream === "stdout"
+          ? this.#stdout.take(bytes)
+          : stream === "stderr"
+            ? this.#stderr.take(bytes)
+            : settled(onPty?.(bytes));
       if (taken !== undefined) await taken;
     }
   }
@@ -134,7 +145,10 @@ export class CommandHandle {
 }
 
 function disconnected(): SandboxError {
-  return new SandboxError("cancelled", "nobody listens to this command any more; connect to its pid");
+  return new SandboxError(
+    "cancelled",
+    "nobody listens to this command any more; connect to its pid",
+  );
 }
 
 /** Text as UTF-8; bytes as they are. */

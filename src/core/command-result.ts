@@ -43,7 +43,8 @@ export class CommandExitError extends CommandError {
 }
 
 function exitMessage(result: CommandResult, signal: string | undefined): string {
-  const end = signal === undefined ? `exited with code ${result.exitCode}` : `was ended by ${signal}`;
+  const end =
+    signal === undefined ? `exited with code ${result.exitCode}` : `was ended by ${signal}`;
   const lastWords = result.stderr.trimEnd().split("\n").at(-1)?.slice(0, 200) ?? "";
   return lastWords === "" ? `the command ${end}` : `the command ${end}: ${lastWords}`;
 }
@@ -59,18 +60,27 @@ export interface Printed {
 export function outcomeOf(end: ProcessEnd, printed: Printed): CommandResult | CommandError {
   const result: CommandResult = { exitCode: end.exitCode, ...printed };
   const failed: CommandResult = { ...result, error: end.message ?? endMessage(end) };
-  switch (end.reason) {
-    case "timed-out":
-      return new CommandError("timed-out", "the command ran into its time limit and was killed", failed);
-    case "out-of-memory":
-      return new CommandError("out-of-memory", "the command was killed because memory ran out", failed);
-    case "machine-ended":
-      return new CommandError("lost", end.message ?? "the sandbox ended while the command ran", failed);
-    case "exited":
-    case "signalled":
-    case "killed":
-      return end.exitCode === 0 && end.reason === "exited" ? result : new CommandExitError(failed, end.signal);
-  }
+  if (end.reason === "timed-out")
+    return new CommandError(
+      "timed-out",
+      "the command ran into its time limit and was killed",
+      failed,
+    );
+  if (end.reason === "out-of-memory")
+    return new CommandError(
+      "out-of-memory",
+      "the command was killed because memory ran out",
+      failed,
+    );
+  if (end.reason === "machine-ended")
+    return new CommandError(
+      "lost",
+      end.message ?? "the sandbox ended while the command ran",
+      failed,
+    );
+  return end.reason === "exited" && end.exitCode === 0
+    ? result
+    : new CommandExitError(failed, end.signal);
 }
 
 function endMessage(end: ProcessEnd): string {

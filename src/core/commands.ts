@@ -45,7 +45,10 @@ export interface CommandOptions {
 }
 
 /** Options of `commands.connect`. */
-export type CommandConnectOptions = Pick<CommandOptions, "onStdout" | "onStderr" | "signal" | "maxOutputBytes">;
+export type CommandConnectOptions = Pick<
+  CommandOptions,
+  "onStdout" | "onStderr" | "signal" | "maxOutputBytes"
+>;
 
 /** A command or terminal that runs. */
 export interface CommandInfo {
@@ -58,9 +61,24 @@ export interface CommandInfo {
   readonly tag?: string;
 }
 
-const optionNames = ["background", "cwd", "user", "envs", "onStdout", "onStderr", "stdin", "timeoutMs", "signal", "maxOutputBytes"];
+const optionNames = [
+  "background",
+  "cwd",
+  "user",
+  "envs",
+  "onStdout",
+  "onStderr",
+  "stdin",
+  "timeoutMs",
+  "signal",
+  "maxOutputBytes",
+];
 const connectNames = ["onStdout", "onStderr", "signal", "maxOutputBytes"];
-const hints = { requestTimeoutMs: "use timeoutMs, or pass signal: AbortSignal.timeout(…)", env: "use envs", timeout: "use timeoutMs" };
+const hints = {
+  requestTimeoutMs: "use timeoutMs, or pass signal: AbortSignal.timeout(…)",
+  env: "use envs",
+  timeout: "use timeoutMs",
+};
 const standardTimeoutMs = 60_000;
 const standardMaxOutputBytes = 16 * 1024 * 1024;
 
@@ -80,10 +98,19 @@ export class Commands {
    * CommandExitError (`exited`) for an exit code other than 0, CommandError with `timed-out`, `out-of-memory`,
    * `cancelled` or `lost`, `invalid` for a bad option, `not-found` for a program that does not exist.
    */
-  run(command: CommandLine, options?: CommandOptions & { readonly background?: false }): Promise<CommandResult>;
-  run(command: CommandLine, options: CommandOptions & { readonly background: true }): Promise<CommandHandle>;
+  run(
+    command: CommandLine,
+    options?: CommandOptions & { readonly background?: false },
+  ): Promise<CommandResult>;
+  run(
+    command: CommandLine,
+    options: CommandOptions & { readonly background: true },
+  ): Promise<CommandHandle>;
   run(command: CommandLine, options?: CommandOptions): Promise<CommandHandle | CommandResult>;
-  async run(command: CommandLine, options: CommandOptions = {}): Promise<CommandHandle | CommandResult> {
+  async run(
+    command: CommandLine,
+    options: CommandOptions = {},
+  ): Promise<CommandHandle | CommandResult> {
     optionsObject(options, optionNames, { hints });
     const signal = signalOption(options.signal);
     const spec = commandOf(command, options);
@@ -163,7 +190,10 @@ export class Commands {
 
 /** Bytes that a result keeps of each stream. */
 export function maxOutputBytesOf(value: unknown): number {
-  return numberIn("maxOutputBytes", value, { min: 0, max: 512 * 1024 * 1024, unit: "bytes" }) ?? standardMaxOutputBytes;
+  return (
+    numberIn("maxOutputBytes", value, { min: 0, max: 512 * 1024 * 1024, unit: "bytes" }) ??
+    standardMaxOutputBytes
+  );
 }
 
 /** A process id as a caller gave it. Throws `invalid`. */
@@ -189,6 +219,7 @@ function commandOf(line: unknown, options: CommandOptions): Command {
 function argvOf(line: unknown): readonly [string, ...string[]] {
   if (!Array.isArray(line)) return ["/bin/bash", "-l", "-c", text("command", line)];
   const [program, ...rest] = line.map((word: unknown, index) => text(`command[${index}]`, word));
-  if (program === undefined || program === "") throw invalid("command", "a list must begin with a program");
+  if (program === undefined || program === "")
+    throw invalid("command", "a list must begin with a program");
   return [program, ...rest];
 }

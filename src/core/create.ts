@@ -16,7 +16,11 @@ export interface CreationFacts {
 }
 
 /** A sandbox on a driver. Throws `invalid` and `unsupported` with the field before anything starts, then what the driver throws. */
-export async function createSandbox(driver: Driver, options: SandboxOptions = {}, facts: CreationFacts = {}): Promise<Sandbox> {
+export async function createSandbox(
+  driver: Driver,
+  options: SandboxOptions = {},
+  facts: CreationFacts = {},
+): Promise<Sandbox> {
   return new Sandbox(await createParts(driver, options, facts));
 }
 
@@ -26,7 +30,11 @@ export async function openSandbox(driver: Driver, id: string): Promise<Sandbox> 
 }
 
 /** What `createSandbox` makes a sandbox over. */
-export async function createParts(driver: Driver, options: SandboxOptions, facts: CreationFacts = {}): Promise<SandboxParts> {
+export async function createParts(
+  driver: Driver,
+  options: SandboxOptions,
+  facts: CreationFacts = {},
+): Promise<SandboxParts> {
   const spec = parseSandboxOptions(options, facts.templateResources, facts.moreNames);
   const signal = signalOption(options.signal);
   requireEgress(options, driver);
@@ -39,13 +47,20 @@ export async function createParts(driver: Driver, options: SandboxOptions, facts
 /** What `openSandbox` makes a sandbox over. */
 export async function openParts(driver: Driver, id: string): Promise<SandboxParts> {
   const machine = await driver.open(sandboxIdOf(id));
-  return { driver, machine, spec: undefined, choice: { driver: driver.name, reason: "the sandbox runs there", rejected: [] } };
+  return {
+    driver,
+    machine,
+    spec: undefined,
+    choice: { driver: driver.name, reason: "the sandbox runs there", rejected: [] },
+  };
 }
 
 /** A sandbox's id as a caller gave it. Throws `invalid`, so that no other text ever reaches a driver's paths. */
 export function sandboxIdOf(id: unknown): string {
   if (typeof id === "string" && /^i[a-z0-9]{20}$/.test(id)) return id;
-  throw new SandboxError("invalid", "sandboxId: an id is i and 20 lower-case letters and digits", { field: "sandboxId" });
+  throw new SandboxError("invalid", "sandboxId: an id is i and 20 lower-case letters and digits", {
+    field: "sandboxId",
+  });
 }
 
 function named(driver: Driver): DriverChoice {

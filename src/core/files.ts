@@ -63,13 +63,20 @@ export interface WatchOptions extends FileOptions {
 export interface Files {
   read(path: string, options?: ReadOptions): Promise<FileContent>;
   /** Creates parents; replaces what was there. */
-  write(path: string, data: Uint8Array | ReadableStream<Uint8Array>, options?: WriteOptions): Promise<WriteInfo>;
+  write(
+    path: string,
+    data: Uint8Array | ReadableStream<Uint8Array>,
+    options?: WriteOptions,
+  ): Promise<WriteInfo>;
   /** Many files in one call. */
   writeMany(
     files: readonly { readonly path: string; readonly data: Uint8Array }[],
     options?: WriteOptions,
   ): Promise<readonly WriteInfo[]>;
-  list(path: string, options?: FileOptions & { readonly depth?: number }): Promise<readonly EntryInfo[]>;
+  list(
+    path: string,
+    options?: FileOptions & { readonly depth?: number },
+  ): Promise<readonly EntryInfo[]>;
   stat(path: string, options?: FileOptions): Promise<EntryInfo>;
   /** Creates parents. `false`: it was there. */
   makeDir(path: string, options?: FileOptions): Promise<boolean>;

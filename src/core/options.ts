@@ -1,6 +1,16 @@
 import type { EgressPolicy, Lease, Resources, SandboxSpec, SeccompProfile } from "./spec.ts";
 import { SandboxError } from "./errors.ts";
-import { type Range, environment, flag, invalid, isObject, numberIn, optionsObject, text, textMap } from "./validate.ts";
+import {
+  type Range,
+  environment,
+  flag,
+  invalid,
+  isObject,
+  numberIn,
+  optionsObject,
+  text,
+  textMap,
+} from "./validate.ts";
 
 /** Options of `Sandbox.create`. All have defaults; an unknown one is refused with `invalid` and its name. */
 export interface SandboxOptions {
@@ -21,7 +31,10 @@ export interface SandboxOptions {
   /** `true` asks for a way out to everywhere. Default `false`: nothing leaves. `unsupported` where the driver has no egress. */
   readonly allowInternetAccess?: boolean;
   /** What may leave: host names, wildcards, CIDRs. `unsupported` where the driver has no egress. */
-  readonly network?: { readonly allowOut?: readonly string[]; readonly denyOut?: readonly string[] };
+  readonly network?: {
+    readonly allowOut?: readonly string[];
+    readonly denyOut?: readonly string[];
+  };
   /** A seccomp profile in the format of the OCI runtime specification, already parsed. Default: the driver's own. */
   readonly seccomp?: SeccompProfile;
   /** Undoes the creation when it aborts before the sandbox is there. */
@@ -32,7 +45,13 @@ export interface SandboxOptions {
 export const defaultTemplate = "code-interpreter";
 
 /** What a sandbox may use when neither its maker nor its template says. */
-export const defaultResources: Resources = { cpus: 2, memoryMiB: 512, diskMiB: 1024, pids: 512, openFiles: 4096 };
+export const defaultResources: Resources = {
+  cpus: 2,
+  memoryMiB: 512,
+  diskMiB: 1024,
+  pids: 512,
+  openFiles: 4096,
+};
 
 /** How long a sandbox lives when its maker does not say. */
 export const defaultLease: Lease = { lifetimeMs: 300_000, idleTimeoutMs: 30_000, detached: false };
@@ -75,7 +94,12 @@ export const resourceRanges: Readonly<Record<keyof Resources, Range>> = {
   openFiles: { min: 64, max: 1_048_576, unit: "files" },
 };
 
-const lifetimeRange: Range = { min: 1000, max: 2_592_000_000, unit: "milliseconds", fractional: true };
+const lifetimeRange: Range = {
+  min: 1000,
+  max: 2_592_000_000,
+  unit: "milliseconds",
+  fractional: true,
+};
 const maxMetadataCharacters = 32_768;
 const templateName = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 
@@ -83,7 +107,10 @@ const templateName = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 export function templateOf(options: SandboxOptions): string {
   const template = text("template", options.template ?? defaultTemplate);
   if (templateName.test(template)) return template;
-  throw invalid("template", "a name is lower-case letters, digits, dots, dashes and underscores, at most 128");
+  throw invalid(
+    "template",
+    "a name is lower-case letters, digits, dots, dashes and underscores, at most 128",
+  );
 }
 
 /**
@@ -97,7 +124,9 @@ export function parseSandboxOptions(
   templateResources: Partial<Resources> = {},
   moreNames: readonly string[] = [],
 ): SandboxSpec {
-  const given: SandboxOptions = optionsObject(options, [...sandboxOptionNames, ...moreNames], { hints });
+  const given: SandboxOptions = optionsObject(options, [...sandboxOptionNames, ...moreNames], {
+    hints,
+  });
   return {
     template: templateOf(given),
     resources: parseResources(given.resources, templateResources),
@@ -112,10 +141,17 @@ export function parseSandboxOptions(
 function parseResources(given: unknown, fromTemplate: Partial<Resources>): Resources {
   const wanted = optionsObject(given, Object.keys(resourceRanges), {
     at: "resources",
-    hints: { memoryMB: "use memoryMiB", memory: "use memoryMiB", disk: "use diskMiB", cpu: "use cpus" },
+    hints: {
+      memoryMB: "use memoryMiB",
+      memory: "use memoryMiB",
+      disk: "use diskMiB",
+      cpu: "use cpus",
+    },
   });
   const limit = (name: keyof Resources): number =>
-    numberIn(`resources.${name}`, wanted[name], resourceRanges[name]) ?? fromTemplate[name] ?? defaultResources[name];
+    numberIn(`resources.${name}`, wanted[name], resourceRanges[name]) ??
+    fromTemplate[name] ??
+    defaultResources[name];
   return {
     cpus: limit("cpus"),
     memoryMiB: limit("memoryMiB"),
@@ -126,7 +162,8 @@ function parseResources(given: unknown, fromTemplate: Partial<Resources>): Resou
 }
 
 function parseLease(given: SandboxOptions): Lease {
-  const idle = given.idleTimeoutMs === 0 ? 0 : numberIn("idleTimeoutMs", given.idleTimeoutMs, lifetimeRange);
+  const idle =
+    given.idleTimeoutMs === 0 ? 0 : numberIn("idleTimeoutMs", given.idleTimeoutMs, lifetimeRange);
   return {
     lifetimeMs: parseLifetime("lifetimeMs", given.lifetimeMs) ?? defaultLease.lifetimeMs,
     idleTimeoutMs: idle ?? defaultLease.idleTimeoutMs,
@@ -157,18 +194,29 @@ function destinations(field: string, value: unknown): readonly string[] {
 
 function parseSeccomp(value: unknown): SeccompProfile | undefined {
   if (value === undefined) return undefined;
-  if (!isObject(value)) throw invalid("seccomp", "expected a parsed profile, an object with defaultAction and syscalls");
+  if (!isObject(value))
+    throw invalid(
+      "seccomp",
+      "expected a parsed profile, an object with defaultAction and syscalls",
+    );
   return value;
 }
 
 /** Refuses what leaves a sandbox on a driver that has no egress. Throws `unsupported` with the option's name. */
-export function requireEgress(options: SandboxOptions, driver: { readonly name: string; readonly capabilities: ReadonlySet<string> }): void {
+export function requireEgress(
+  options: SandboxOptions,
+  driver: { readonly name: string; readonly capabilities: ReadonlySet<string> },
+): void {
   if (driver.capabilities.has("egress")) return;
   const field = options.allowInternetAccess === true ? "allowInternetAccess" : "network";
   const asked = options.allowInternetAccess === true || options.network !== undefined;
   if (!asked) return;
-  throw new SandboxError("unsupported", `${field}: the driver ${driver.name} lets nothing out of a sandbox`, {
-    field,
-    mend: "leave it out, or take a driver with the capability egress",
-  });
+  throw new SandboxError(
+    "unsupported",
+    `${field}: the driver ${driver.name} lets nothing out of a sandbox`,
+    {
+      field,
+      mend: "leave it out, or take a driver with the capability egress",
+    },
+  );
 }

@@ -32,15 +32,23 @@ export interface ProcessInfo {
 /** Why a process is over. The exit code is its own; for a signal it is 128 plus the signal's number, as in a shell. */
 export interface ProcessEnd {
   readonly exitCode: number;
-  readonly reason: "exited" | "signalled" | "timed-out" | "out-of-memory" | "killed" | "machine-ended";
+  readonly reason:
+    | "exited"
+    | "signalled"
+    | "timed-out"
+    | "out-of-memory"
+    | "killed"
+    | "machine-ended";
   /** `SIGKILL`, `SIGSEGV`, …; `undefined` when it exited by itself. */
   readonly signal: string | undefined;
   /** What the agent had to say beside, for example that the program could not be executed. */
   readonly message: string | undefined;
 }
 
-export type ProcessOutput =
-  | { readonly stream: "stdout" | "stderr" | "pty"; readonly bytes: Uint8Array };
+export type ProcessOutput = {
+  readonly stream: "stdout" | "stderr" | "pty";
+  readonly bytes: Uint8Array;
+};
 
 /** A running process. */
 export interface Process {

@@ -3,7 +3,17 @@ import type { Process, TerminalSize } from "./process.ts";
 import { SandboxError } from "./errors.ts";
 import { CommandHandle, bytesOf } from "./command-handle.ts";
 import { pidOf } from "./commands.ts";
-import { callback, environment, guestPath, invalid, numberIn, optionalText, optionsObject, signalOption, timeoutOption } from "./validate.ts";
+import {
+  callback,
+  environment,
+  guestPath,
+  invalid,
+  numberIn,
+  optionalText,
+  optionsObject,
+  signalOption,
+  timeoutOption,
+} from "./validate.ts";
 
 /** Options of `pty.create`. */
 export interface PtyOptions extends TerminalSize {
@@ -35,7 +45,16 @@ export class Pty {
 
   /** Opens a terminal with an interactive login Bash. Throws `invalid`. */
   async create(options: PtyOptions): Promise<CommandHandle> {
-    optionsObject(options, ["cols", "rows", "onData", "timeoutMs", "user", "envs", "cwd", "signal"]);
+    optionsObject(options, [
+      "cols",
+      "rows",
+      "onData",
+      "timeoutMs",
+      "user",
+      "envs",
+      "cwd",
+      "signal",
+    ]);
     const onData = listenerOf(options);
     const signal = signalOption(options.signal);
     const user = optionalText("user", options.user);
@@ -58,7 +77,11 @@ export class Pty {
   async connect(pid: number, options: PtyConnectOptions): Promise<CommandHandle> {
     optionsObject(options, ["onData", "signal"]);
     const onData = listenerOf(options);
-    return this.#listen(await this.#machine.attach(pidOf(pid)), onData, signalOption(options.signal));
+    return this.#listen(
+      await this.#machine.attach(pidOf(pid)),
+      onData,
+      signalOption(options.signal),
+    );
   }
 
   /** Types into a terminal. Throws `not-found`. */
@@ -81,7 +104,11 @@ export class Pty {
     }
   }
 
-  #listen(process: Process, onPty: PtyOptions["onData"], signal: AbortSignal | undefined): CommandHandle {
+  #listen(
+    process: Process,
+    onPty: PtyOptions["onData"],
+    signal: AbortSignal | undefined,
+  ): CommandHandle {
     this.#open.set(process.pid, process);
     const forget = (): void => {
       if (this.#open.get(process.pid) === process) this.#open.delete(process.pid);

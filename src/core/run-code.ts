@@ -1,8 +1,26 @@
-import { type CodeContext, type CodeContexts, type CodeEvent, type Language, type RunRequest, languages } from "./code.ts";
+import {
+  type CodeContext,
+  type CodeContexts,
+  type CodeEvent,
+  type Language,
+  type RunRequest,
+  languages,
+} from "./code.ts";
 import { Execution, ExecutionError, OutputMessage, Result } from "./execution.ts";
 import { settled } from "./output.ts";
 import { maxOutputBytesOf } from "./commands.ts";
-import { callback, environment, guestPath, invalid, isObject, nearest, optionsObject, signalOption, text, timeoutOption } from "./validate.ts";
+import {
+  callback,
+  environment,
+  guestPath,
+  invalid,
+  isObject,
+  nearest,
+  optionsObject,
+  signalOption,
+  text,
+  timeoutOption,
+} from "./validate.ts";
 
 /** A context, or its id. */
 export type ContextReference = Pick<CodeContext, "id"> | string;
@@ -36,13 +54,28 @@ export interface CreateContextOptions {
   readonly cwd?: string;
 }
 
-const optionNames = ["language", "context", "onStdout", "onStderr", "onResult", "onError", "envs", "timeoutMs", "signal", "maxOutputBytes"];
+const optionNames = [
+  "language",
+  "context",
+  "onStdout",
+  "onStderr",
+  "onResult",
+  "onError",
+  "envs",
+  "timeoutMs",
+  "signal",
+  "maxOutputBytes",
+];
 const hints = { requestTimeoutMs: "use timeoutMs", contextId: "use context", env: "use envs" };
 const standardTimeoutMs = 60_000;
 const maxResultWeight = 256 * 1024 * 1024;
 
 /** Runs code and gathers what it shows. */
-export async function runCode(code: CodeContexts, source: string, options: RunCodeOptions = {}): Promise<Execution> {
+export async function runCode(
+  code: CodeContexts,
+  source: string,
+  options: RunCodeOptions = {},
+): Promise<Execution> {
   optionsObject(options, optionNames, { hints });
   const signal = signalOption(options.signal);
   const gathered = gathering(options);
@@ -75,7 +108,11 @@ export function languageOf(value: unknown): Language {
   const language = languages.find((known) => known === name);
   if (language !== undefined) return language;
   const similar = nearest(name, languages);
-  throw invalid("language", `nobody speaks ${JSON.stringify(name.slice(0, 40))}; there are ${languages.join(", ")}`, similar && `did you mean ${similar}?`);
+  throw invalid(
+    "language",
+    `nobody speaks ${JSON.stringify(name.slice(0, 40))}; there are ${languages.join(", ")}`,
+    similar && `did you mean ${similar}?`,
+  );
 }
 
 function requestOf(source: string, options: RunCodeOptions): RunRequest {
@@ -116,28 +153,28 @@ function gathering(options: RunCodeOptions): Gathering {
     if (resultWeight > maxResultWeight) truncated = true;
     else results.push(result);
   };
+  /** Keeps an event and returns what its listener said. */
+  const take = (event: CodeEvent): unknown => {
+    if (event.type === "result") {
+      const result = new Result(event.result);
+      keepResult(result);
+      return listeners.result?.(result);
+    }
+    if (event.type === "error") {
+      error = new ExecutionError(event.error);
+      return listeners.error?.(error);
+    }
+    if (event.type === "execution-count") {
+      executionCount = event.count;
+      return undefined;
+    }
+    printed[event.type].keep(event.text);
+    return listeners[event.type]?.(
+      new OutputMessage(event.text, event.timestamp.getTime() * 1e6, event.type === "stderr"),
+    );
+  };
   return {
-    take(event) {
-      switch (event.type) {
-        case "stdout":
-        case "stderr":
-          printed[event.type].keep(event.text);
-          return settled(
-            listeners[event.type]?.(new OutputMessage(event.text, event.timestamp.getTime() * 1e6, event.type === "stderr")),
-          );
-        case "result": {
-          const result = new Result(event.result);
-          keepResult(result);
-          return settled(listeners.result?.(result));
-        }
-        case "error":
-          error = new ExecutionError(event.error);
-          return settled(listeners.error?.(error));
-        case "execution-count":
-          executionCount = event.count;
-          return undefined;
-      }
-    },
+    take: (event) => settled(take(event)),
     execution: () =>
       new Execution({
         results,
@@ -182,5 +219,8 @@ const maxPieces = 65_536;
 function weightOf(value: unknown): number {
   if (typeof value === "string") return value.length + 32;
   if (typeof value !== "object" || value === null) return 16;
-  return Object.entries(value).reduce((sum, [key, entry]) => sum + key.length + 32 + weightOf(entry), 64);
+  return Object.entries(value).reduce(
+    (sum, [key, entry]) => sum + key.length + 32 + weightOf(entry),
+    64,
+  );
 }

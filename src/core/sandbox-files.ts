@@ -2,7 +2,19 @@ import type { Machine } from "./driver.ts";
 import type { EntryInfo, FileContent, FileOptions, WatchEvent } from "./files.ts";
 import { SandboxError } from "./errors.ts";
 import { WatchHandle } from "./watch-handle.ts";
-import { callback, flag, guestPath, invalid, isObject, numberIn, optionalText, optionsObject, signalOption, textMap, timeoutOption } from "./validate.ts";
+import {
+  callback,
+  flag,
+  guestPath,
+  invalid,
+  isObject,
+  numberIn,
+  optionalText,
+  optionsObject,
+  signalOption,
+  textMap,
+  timeoutOption,
+} from "./validate.ts";
 
 /** What can be written to a file. */
 export type FileData = string | ArrayBuffer | Uint8Array | Blob | ReadableStream<Uint8Array>;
@@ -72,13 +84,23 @@ export class SandboxFiles {
 
   /** Reads a file: text (UTF-8, the default), bytes, a blob, or a stream that slows with its reader. Throws `not-found`. */
   read(path: string, options?: FileCallOptions & { readonly format?: "text" }): Promise<string>;
-  read(path: string, options: FileCallOptions & { readonly format: "bytes" }): Promise<Uint8Array<ArrayBuffer>>;
+  read(
+    path: string,
+    options: FileCallOptions & { readonly format: "bytes" },
+  ): Promise<Uint8Array<ArrayBuffer>>;
   read(path: string, options: FileCallOptions & { readonly format: "blob" }): Promise<Blob>;
-  read(path: string, options: FileCallOptions & { readonly format: "stream" }): Promise<ReadableStream<Uint8Array>>;
-  async read(path: string, options: FileCallOptions & { readonly format?: string } = {}): Promise<unknown> {
+  read(
+    path: string,
+    options: FileCallOptions & { readonly format: "stream" },
+  ): Promise<ReadableStream<Uint8Array>>;
+  async read(
+    path: string,
+    options: FileCallOptions & { readonly format?: string } = {},
+  ): Promise<unknown> {
     optionsObject(options, ["format", "user", "signal"]);
     const format = options.format ?? "text";
-    if (!isFormat(format)) throw invalid("format", `expected one of ${Object.keys(readers).join(", ")}`);
+    if (!isFormat(format))
+      throw invalid("format", `expected one of ${Object.keys(readers).join(", ")}`);
     const content = await this.#machine.files.read(guestPath("path", path), callOptions(options));
     return readers[format](content);
   }
@@ -93,11 +115,18 @@ export class SandboxFiles {
   ): Promise<WrittenFile | readonly WrittenFile[]> {
     if (typeof target !== "string") return this.writeFiles(target, writeOptionsOf(dataOrOptions));
     const writeOptions = parseWriteOptions(options);
-    return this.#machine.files.write(guestPath("path", target), await dataOf("data", dataOrOptions), writeOptions);
+    return this.#machine.files.write(
+      guestPath("path", target),
+      await dataOf("data", dataOrOptions),
+      writeOptions,
+    );
   }
 
   /** Writes many files in one call. */
-  async writeFiles(files: readonly FileEntry[], options: FileWriteOptions = {}): Promise<readonly WrittenFile[]> {
+  async writeFiles(
+    files: readonly FileEntry[],
+    options: FileWriteOptions = {},
+  ): Promise<readonly WrittenFile[]> {
     if (!Array.isArray(files)) throw invalid("files", "expected a list of { path, data }");
     const writeOptions = parseWriteOptions(options);
     const entries: { path: string; data: Uint8Array }[] = [];
@@ -111,10 +140,16 @@ export class SandboxFiles {
   }
 
   /** Lists a directory, `depth` levels deep (default 1). */
-  async list(path: string, options: FileCallOptions & { readonly depth?: number } = {}): Promise<readonly FileInfo[]> {
+  async list(
+    path: string,
+    options: FileCallOptions & { readonly depth?: number } = {},
+  ): Promise<readonly FileInfo[]> {
     optionsObject(options, ["depth", "user", "signal"]);
     const depth = numberIn("depth", options.depth, { min: 1, max: 1000, unit: "levels" }) ?? 1;
-    const entries = await this.#machine.files.list(guestPath("path", path), { ...callOptions(options), depth });
+    const entries = await this.#machine.files.list(guestPath("path", path), {
+      ...callOptions(options),
+      depth,
+    });
     return entries.map(fileInfo);
   }
 
@@ -144,7 +179,11 @@ export class SandboxFiles {
   /** Moves a file or a directory. Throws `not-found`. */
   async rename(oldPath: string, newPath: string, options: FileCallOptions = {}): Promise<FileInfo> {
     optionsObject(options, ["user", "signal"]);
-    const moved = await this.#machine.files.move(guestPath("oldPath", oldPath), guestPath("newPath", newPath), callOptions(options));
+    const moved = await this.#machine.files.move(
+      guestPath("oldPath", oldPath),
+      guestPath("newPath", newPath),
+      callOptions(options),
+    );
     return fileInfo(moved);
   }
 
@@ -155,21 +194,30 @@ export class SandboxFiles {
   }
 
   /** Calls `onEvent` for what happens in a directory, one event after the other. Throws `not-found`; `invalid` for a file. */
-  async watchDir(path: string, onEvent: (event: WatchEvent) => unknown, options: WatchDirOptions = {}): Promise<WatchHandle> {
+  async watchDir(
+    path: string,
+    onEvent: (event: WatchEvent) => unknown,
+    options: WatchDirOptions = {},
+  ): Promise<WatchHandle> {
     optionsObject(options, ["recursive", "timeoutMs", "onExit", "user", "signal"]);
     if (callback("onEvent", onEvent) === undefined) throw invalid("onEvent", "is missing");
     const timeoutMs = timeoutOption("timeoutMs", options.timeoutMs, standardWatchMs);
     const onExit = callback("onExit", options.onExit);
     const recursive = flag("recursive", options.recursive, false);
-    const watch = await this.#machine.files.watch(guestPath("path", path), { ...callOptions(options), recursive });
+    const watch = await this.#machine.files.watch(guestPath("path", path), {
+      ...callOptions(options),
+      recursive,
+    });
     return new WatchHandle(watch, onEvent, { timeoutMs, onExit });
   }
 }
 
 const readers = {
-  text: async (content: FileContent): Promise<string> => new TextDecoder("utf-8", { ignoreBOM: true }).decode(await content.bytes()),
+  text: async (content: FileContent): Promise<string> =>
+    new TextDecoder("utf-8", { ignoreBOM: true }).decode(await content.bytes()),
   bytes: (content: FileContent): Promise<Uint8Array> => content.bytes(),
-  blob: async (content: FileContent): Promise<Blob> => new Blob([Uint8Array.from(await content.bytes())]),
+  blob: async (content: FileContent): Promise<Blob> =>
+    new Blob([Uint8Array.from(await content.bytes())]),
   stream: (content: FileContent): ReadableStream<Uint8Array> => content.stream(),
 };
 
@@ -183,10 +231,15 @@ function callOptions(options: FileCallOptions): FileOptions {
   return { ...(user === undefined ? {} : { user }), ...(signal === undefined ? {} : { signal }) };
 }
 
-function parseWriteOptions(options: FileWriteOptions = {}): FileOptions & { metadata?: Readonly<Record<string, string>> } {
+function parseWriteOptions(
+  options: FileWriteOptions = {},
+): FileOptions & { metadata?: Readonly<Record<string, string>> } {
   optionsObject(options, ["user", "signal", "metadata"]);
   if (options.metadata === undefined) return callOptions(options);
-  return { ...callOptions(options), metadata: textMap("metadata", options.metadata, maxMetadataCharacters) };
+  return {
+    ...callOptions(options),
+    metadata: textMap("metadata", options.metadata, maxMetadataCharacters),
+  };
 }
 
 function writeOptionsOf(value: FileData | FileWriteOptions | undefined): FileWriteOptions {
@@ -195,7 +248,10 @@ function writeOptionsOf(value: FileData | FileWriteOptions | undefined): FileWri
   throw invalid("options", "expected an object");
 }
 
-async function dataOf(field: string, data: unknown): Promise<Uint8Array | ReadableStream<Uint8Array>> {
+async function dataOf(
+  field: string,
+  data: unknown,
+): Promise<Uint8Array | ReadableStream<Uint8Array>> {
   if (typeof data === "string") return new TextEncoder().encode(data);
   if (data instanceof Uint8Array) return data;
   if (data instanceof ArrayBuffer) return new Uint8Array(data);

@@ -7,8 +7,20 @@ import { Commands } from "./commands.ts";
 import { Pty } from "./pty.ts";
 import { SandboxFiles } from "./sandbox-files.ts";
 import type { Execution } from "./execution.ts";
-import { type ContextReference, type CreateContextOptions, type RunCodeOptions, contextId, contextOptions, runCode } from "./run-code.ts";
-import { type SandboxInfo, type SandboxMetrics, sandboxInfo, sandboxMetrics } from "./sandbox-info.ts";
+import {
+  type ContextReference,
+  type CreateContextOptions,
+  type RunCodeOptions,
+  contextId,
+  contextOptions,
+  runCode,
+} from "./run-code.ts";
+import {
+  type SandboxInfo,
+  type SandboxMetrics,
+  sandboxInfo,
+  sandboxMetrics,
+} from "./sandbox-info.ts";
 import { parseLifetime } from "./options.ts";
 import { invalid, numberIn, signalOption } from "./validate.ts";
 
@@ -17,7 +29,11 @@ export interface DriverChoice {
   readonly driver: string;
   readonly reason: string;
   /** Stronger drivers that this host cannot use now. */
-  readonly rejected: readonly { readonly driver: string; readonly reason: string; readonly mend: string }[];
+  readonly rejected: readonly {
+    readonly driver: string;
+    readonly reason: string;
+    readonly mend: string;
+  }[];
 }
 
 /** What a sandbox is made over. */
@@ -117,7 +133,10 @@ export class Sandbox implements AsyncDisposable {
   }
 
   /** A two-way stream of bytes to a port that a program inside listens on. Throws `unsupported`, `unavailable`. */
-  async connectPort(port: number, options: { readonly signal?: AbortSignal } = {}): Promise<ByteChannel> {
+  async connectPort(
+    port: number,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<ByteChannel> {
     const { machine, driver } = this.#parts;
     const number = numberIn("port", port, { min: 1, max: 65_535, unit: "port" });
     if (number === undefined) throw invalid("port", "is missing");
@@ -160,7 +179,9 @@ export class Sandbox implements AsyncDisposable {
 }
 
 function lacks(driver: Driver, capability: string): SandboxError {
-  return new SandboxError("unsupported", `the driver ${driver.name} has no ${capability}`, { field: capability });
+  return new SandboxError("unsupported", `the driver ${driver.name} has no ${capability}`, {
+    field: capability,
+  });
 }
 
 /** As much of a spec as a machine that was found again tells. */

@@ -13,7 +13,11 @@ export interface Range {
 }
 
 export function invalid(field: string, message: string, mend?: string): SandboxError {
-  return new SandboxError("invalid", `${field}: ${message}`, mend === undefined ? { field } : { field, mend });
+  return new SandboxError(
+    "invalid",
+    `${field}: ${message}`,
+    mend === undefined ? { field } : { field, mend },
+  );
 }
 
 /**
@@ -24,12 +28,16 @@ export function invalid(field: string, message: string, mend?: string): SandboxE
 export function optionsObject(
   value: unknown,
   keys: readonly string[],
-  { at = "", hints = {} }: { readonly at?: string; readonly hints?: Readonly<Record<string, string>> } = {},
+  {
+    at = "",
+    hints = {},
+  }: { readonly at?: string; readonly hints?: Readonly<Record<string, string>> } = {},
 ): Unparsed {
   if (value === undefined) return {};
   if (!isObject(value)) throw invalid(at === "" ? "options" : at, "expected an object");
   for (const key of Object.keys(value)) {
-    if (!keys.includes(key)) throw unknownOption(at === "" ? key : `${at}.${key}`, key, { keys, hints });
+    if (!keys.includes(key))
+      throw unknownOption(at === "" ? key : `${at}.${key}`, key, { keys, hints });
   }
   return value;
 }
@@ -42,7 +50,11 @@ function unknownOption(
   const hint = Object.hasOwn(known.hints, key) ? known.hints[key] : undefined;
   if (hint !== undefined) return invalid(field, "unknown option", hint);
   const similar = nearest(key, known.keys);
-  return invalid(field, "unknown option", similar === undefined ? `use one of ${known.keys.join(", ")}` : `did you mean ${similar}?`);
+  return invalid(
+    field,
+    "unknown option",
+    similar === undefined ? `use one of ${known.keys.join(", ")}` : `did you mean ${similar}?`,
+  );
 }
 
 export function isObject(value: unknown): value is Unparsed {
@@ -57,20 +69,26 @@ export function numberIn(field: string, value: unknown, range: Range): number | 
   const wanted = `${kind} of ${unit} from ${min} to ${max}`;
   if (typeof value !== "number") throw invalid(field, `expected ${wanted}, got ${shown(value)}`);
   const whole = range.fractional === true || Number.isInteger(value);
-  if (!whole || !(value >= min && value <= max)) throw invalid(field, `${value} is not ${wanted}`, unitMend(value, range));
+  if (!whole || !(value >= min && value <= max))
+    throw invalid(field, `${value} is not ${wanted}`, unitMend(value, range));
   return value;
 }
 
 /** Says so when the number would fit in a neighbouring unit: bytes for MiB, seconds for milliseconds. */
 function unitMend(value: number, { min, max, unit }: Range): string | undefined {
-  if (unit === "MiB" && value > max && value % 1048576 === 0) return `the unit is MiB: ${value / 1048576}`;
-  if (unit === "milliseconds" && value > 0 && value < min) return `the unit is milliseconds: ${value * 1000} for ${value} s`;
+  if (unit === "MiB" && value > max && value % 1048576 === 0)
+    return `the unit is MiB: ${value / 1048576}`;
+  if (unit === "milliseconds" && value > 0 && value < min)
+    return `the unit is milliseconds: ${value * 1000} for ${value} s`;
   return undefined;
 }
 
 /** A milliseconds option where 0 means never. */
 export function timeoutOption(field: string, value: unknown, standard: number): number {
-  return numberIn(field, value, { min: 0, max: longestMs, unit: "milliseconds", fractional: true }) ?? standard;
+  return (
+    numberIn(field, value, { min: 0, max: longestMs, unit: "milliseconds", fractional: true }) ??
+    standard
+  );
 }
 
 /** The longest time that a timer can measure. */
@@ -88,20 +106,27 @@ export function optionalText(field: string, value: unknown): string | undefined 
 
 export function flag(field: string, value: unknown, standard: boolean): boolean {
   if (value === undefined) return standard;
-  if (typeof value !== "boolean") throw invalid(field, `expected true or false, got ${shown(value)}`);
+  if (typeof value !== "boolean")
+    throw invalid(field, `expected true or false, got ${shown(value)}`);
   return value;
 }
 
 /** Names and values, all text; absent is empty. `maxBytes` bounds all of them together. */
-export function textMap(field: string, value: unknown, maxBytes: number): Readonly<Record<string, string>> {
+export function textMap(
+  field: string,
+  value: unknown,
+  maxBytes: number,
+): Readonly<Record<string, string>> {
   if (value === undefined) return {};
   if (!isObject(value)) throw invalid(field, "expected an object of texts");
   let size = 0;
   for (const [name, entry] of Object.entries(value)) {
-    if (name === "" || /[\0]/.test(name)) throw invalid(field, "a name must not be empty or hold a NUL character");
+    if (name === "" || /[\0]/.test(name))
+      throw invalid(field, "a name must not be empty or hold a NUL character");
     size += name.length + text(`${field}.${name}`, entry).length;
   }
-  if (size > maxBytes) throw invalid(field, `${size} characters are more than the ${maxBytes} that are allowed`);
+  if (size > maxBytes)
+    throw invalid(field, `${size} characters are more than the ${maxBytes} that are allowed`);
   return Object.fromEntries(Object.entries(value).map(([name, entry]) => [name, String(entry)]));
 }
 
@@ -109,7 +134,8 @@ export function textMap(field: string, value: unknown, maxBytes: number): Readon
 export function environment(field: string, value: unknown): Readonly<Record<string, string>> {
   const envs = textMap(field, value, maxEnvironmentCharacters);
   for (const name of Object.keys(envs)) {
-    if (name.includes("=")) throw invalid(`${field}.${name}`, "a variable's name must not contain =");
+    if (name.includes("="))
+      throw invalid(`${field}.${name}`, "a variable's name must not contain =");
   }
   return envs;
 }
@@ -126,7 +152,8 @@ export function callback<T>(field: string, value: T | undefined): T | undefined 
 export function guestPath(field: string, value: unknown): string {
   const path = text(field, value);
   if (path === "") throw invalid(field, "must not be empty");
-  if (path.length > maxPathCharacters) throw invalid(field, `is longer than ${maxPathCharacters} characters`);
+  if (path.length > maxPathCharacters)
+    throw invalid(field, `is longer than ${maxPathCharacters} characters`);
   return path;
 }
 
@@ -154,10 +181,15 @@ function shown(value: unknown): string {
 /** The known name that is most like the given one, if one is near. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   const ranked = known
-    .map((candidate) => ({ candidate, distance: editDistance(name.toLowerCase(), candidate.toLowerCase()) }))
+    .map((candidate) => ({
+      candidate,
+      distance: editDistance(name.toLowerCase(), candidate.toLowerCase()),
+    }))
     .toSorted((left, right) => left.distance - right.distance);
   const best = ranked[0];
-  return best !== undefined && best.distance <= Math.max(2, Math.floor(name.length / 3)) ? best.candidate : undefined;
+  return best !== undefined && best.distance <= Math.max(2, Math.floor(name.length / 3))
+    ? best.candidate
+    : undefined;
 }
 
 function editDistance(left: string, right: string): number {

@@ -14,7 +14,11 @@ export class WatchHandle {
   readonly #done: Promise<void>;
   #stopped = false;
 
-  constructor(watch: Watch, onEvent: (event: WatchEvent) => unknown, { timeoutMs, onExit }: WatchHandleOptions) {
+  constructor(
+    watch: Watch,
+    onEvent: (event: WatchEvent) => unknown,
+    { timeoutMs, onExit }: WatchHandleOptions,
+  ) {
     this.#watch = watch;
     const timer = timeoutMs === 0 ? undefined : setTimeout(() => void this.stop(), timeoutMs);
     this.#done = this.#run(onEvent)

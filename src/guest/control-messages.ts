@@ -33,15 +33,27 @@ export type ControlLine =
   | { readonly kind: "answer"; readonly id: number; readonly fields: Fields }
   | { readonly kind: "refusal"; readonly id: number; readonly error: SandboxError };
 
-const endReason = z.enum(["killed", "lifetime", "idle", "owner-gone", "exited", "out-of-memory", "runtime-lost"]);
+const endReason = z.enum([
+  "killed",
+  "lifetime",
+  "idle",
+  "owner-gone",
+  "exited",
+  "out-of-memory",
+  "runtime-lost",
+]);
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 const amount = z.number().nonnegative();
 
 const ended = z.object({ event: z.literal("ended"), reason: endReason });
 
-const answer = z.union([
+const reply = z.union([
   z.object({ id: z.int(), ok: z.literal(true) }).loose(),
-  z.object({ id: z.int(), ok: z.literal(false), error: z.object({ code: z.string(), message: z.string() }) }),
+  z.object({
+    id: z.int(),
+    ok: z.literal(false),
+    error: z.object({ code: z.string(), message: z.string() }),
+  }),
 ]);
 
 const info = z.object({
@@ -77,8 +89,9 @@ export function parseEndReason(value: unknown): EndReason | undefined {
 
 /** One line from a supervisor. Throws `internal` for one that breaks the protocol. */
 export function parseControlLine(value: unknown): ControlLine {
-  if (isFields(value) && "event" in value) return { kind: "ended", reason: checked(ended, value).reason };
-  const message = checked(answer, value);
+  if (isFields(value) && "event" in value)
+    return { kind: "ended", reason: checked(ended, value).reason };
+  const message = checked(reply, value);
   if (message.ok) return { kind: "answer", id: message.id, fields: message };
   const { code, message: text } = message.error;
   return { kind: "refusal", id: message.id, error: new SandboxError(errorCodeOf(code), text) };

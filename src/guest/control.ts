@@ -32,86 +32,101 @@ export interface ControlChannel {
   close(): void;
 }
 
+/** Opens a control channel. Throws `lost` when nobody answers at the machine's socket. */
+export async function controlChannel(dial: Dial): Promise<ControlChannel> {
+  const socket = dial();
+  await connected(socket);
+  const conversation = new Conversation(socket);
+  return {
+    ended: conversation.ended,
+    info: async () => parseControlInfo(await conversation.ask("info")),
+    own: async () => void (await conversation.ask("own")),
+    setLifetime: async (lifetimeMs) =>
+      void (await conversation.ask("lifetime", { ms: Math.round(lifetimeMs) })),
+    metrics: async () => parseControlMetrics(await conversation.ask("metrics")),
+    kill: () => conversation.kill(),
+    setBusy: (busy) => conversation.tell(busy ? "busy" : "idle"),
+    close: () => conversation.close(),
+  };
+}
+
 interface Waiting {
   readonly resolve: (answer: Fields) => void;
   readonly reject: (error: SandboxError) => void;
 }
 
-/** Opens a control channel. Throws `lost` when nobody answers at the machine's socket. */
-export async function controlChannel(dial: Dial): Promise<ControlChannel> {
-  const socket = dial();
-  await connected(socket);
-  const waiting = new Map<number, Waiting>();
-  let nextId = 1;
-  let open = true;
-  const ended = new Promise<EndReason | undefined>((resolve) => {
-    let reason: EndReason | undefined;
-    const close = (): void => {
-      open = false;
-      for (const { reject } of waiting.values()) reject(gone());
-      waiting.clear();
-      resolve(reason);
-    };
-    const lines = lineDecoder(maxLineBytes);
-    socket.on("data", (chunk: Buffer) => {
-      try {
-        for (const line of lines.push(chunk)) reason = received(line) ?? reason;
-      } catch (cause) {
-        socket.destroy(SandboxError.from(cause));
-      }
-    });
-    socket.on("error", () => socket.destroy());
-    socket.on("close", close);
-  });
-  socket.write("CONTROL\n");
-  socket.unref();
+/** Questions and answers on one control connection. */
+class Conversation {
+  readonly ended: Promise<EndReason | undefined>;
+  readonly #socket: Socket;
+  readonly #waiting: Map<number, Waiting> = new Map();
+  #lastId = 0;
+  #open = true;
 
-  /** Hands an answer to who waits for it; returns the reason when the line says that the machine has ended. */
-  function received(line: Uint8Array): EndReason | undefined {
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    this.ended = new Promise((resolve) => {
+      const lines = lineDecoder(maxLineBytes);
+      socket.on("data", (chunk: Buffer) => {
+        try {
+          for (const line of lines.push(chunk)) this.#receive(line, resolve);
+        } catch (cause) {
+          socket.destroy(SandboxError.from(cause));
+        }
+      });
+      socket.on("error", () => socket.destroy());
+      socket.on("close", () => {
+        this.#stop();
+        resolve(undefined);
+      });
+    });
+    socket.write("CONTROL\n");
+    socket.unref();
+  }
+
+  ask(op: string, fields: Fields = {}): Promise<Fields> {
+    if (!this.#open) return Promise.reject(gone());
+    const id = ++this.#lastId;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      this.#socket.ref();
+      this.#socket.write(`${JSON.stringify({ ...fields, id, op })}\n`);
+    });
+  }
+
+  tell(op: "busy" | "idle"): void {
+    if (this.#open) this.#socket.write(`{"id":0,"op":"${op}"}\n`);
+  }
+
+  /** A kill is done when it was answered, and as well when the supervisor closed the connection because it is done. */
+  async kill(): Promise<void> {
+    try {
+      await this.ask("kill");
+    } catch (cause) {
+      const error = SandboxError.from(cause);
+      if (error.code !== "lost") throw error;
+      await this.ended;
+    }
+  }
+
+  close(): void {
+    this.#socket.destroy();
+  }
+
+  #receive(line: Uint8Array, end: (reason: EndReason) => void): void {
     const message = parseControlLine(parseJson(line));
-    if (message.kind === "ended") return message.reason;
-    const waiter = waiting.get(message.id);
-    waiting.delete(message.id);
-    if (waiting.size === 0) socket.unref();
+    if (message.kind === "ended") return end(message.reason);
+    const waiter = this.#waiting.get(message.id);
+    this.#waiting.delete(message.id);
+    if (this.#waiting.size === 0) this.#socket.unref();
     if (message.kind === "answer") waiter?.resolve(message.fields);
     else waiter?.reject(message.error);
-    return undefined;
   }
 
-  function ask(op: string, fields: Fields = {}): Promise<Fields> {
-    if (!open) return Promise.reject(gone());
-    const id = nextId++;
-    return new Promise((resolve, reject) => {
-      waiting.set(id, { resolve, reject });
-      socket.ref();
-      socket.write(`${JSON.stringify({ id, op, ...fields })}\n`);
-    });
-  }
-
-  return {
-    ended,
-    info: async () => parseControlInfo(await ask("info")),
-    own: async () => void (await ask("own")),
-    setLifetime: async (lifetimeMs) => void (await ask("lifetime", { ms: lifetimeMs })),
-    metrics: async () => parseControlMetrics(await ask("metrics")),
-    kill: () => killed(ask("kill"), ended),
-    setBusy(busy) {
-      if (open) socket.write(`{"id":0,"op":"${busy ? "busy" : "idle"}"}\n`);
-    },
-    close() {
-      socket.destroy();
-    },
-  };
-}
-
-/** A kill is done when it was answered, and as well when the supervisor closed the channel because it is done. */
-async function killed(answer: Promise<Fields>, ended: Promise<unknown>): Promise<void> {
-  try {
-    await answer;
-  } catch (cause) {
-    const error = SandboxError.from(cause);
-    if (error.code !== "lost") throw error;
-    await ended;
+  #stop(): void {
+    this.#open = false;
+    for (const { reject } of this.#waiting.values()) reject(gone());
+    this.#waiting.clear();
   }
 }
 

@@ -16,7 +16,11 @@ interface ContentOptions {
 }
 
 /** The body of an answer as a file's content. */
-export function fileContent(answer: IncomingMessage, lifeline: Lifeline, options: ContentOptions): FileContent {
+export function fileContent(
+  answer: IncomingMessage,
+  lifeline: Lifeline,
+  options: ContentOptions,
+): FileContent {
   const sizeBytes = sizeOf(answer);
   const { signal, done } = options;
   const abort = (): void => void answer.destroy(cancelledBy(signal));
@@ -27,7 +31,8 @@ export function fileContent(answer: IncomingMessage, lifeline: Lifeline, options
   });
   return {
     sizeBytes: sizeBytes ?? 0,
-    bytes: () => (sizeBytes === undefined ? gather(answer, lifeline) : fill(answer, lifeline, sizeBytes)),
+    bytes: () =>
+      sizeBytes === undefined ? gather(answer, lifeline) : fill(answer, lifeline, sizeBytes),
     stream: () => streamOf(answer, lifeline),
   };
 }
@@ -54,7 +59,9 @@ function fill(answer: IncomingMessage, lifeline: Lifeline, sizeBytes: number): P
       filled += chunk.length;
     });
     answer.on("end", () => resolve(bytes));
-    answer.on("error", (cause) => lifeline.explain(cause).then(reject, reject));
+    answer.on("error", (cause) => {
+      lifeline.explain(cause).then(reject, reject);
+    });
   });
 }
 
@@ -69,7 +76,9 @@ function gather(answer: IncomingMessage, lifeline: Lifeline): Promise<Uint8Array
       }
     });
     answer.on("end", () => resolve(body.take()));
-    answer.on("error", (cause) => lifeline.explain(cause).then(reject, reject));
+    answer.on("error", (cause) => {
+      lifeline.explain(cause).then(reject, reject);
+    });
   });
 }
 
@@ -78,13 +87,13 @@ function streamOf(answer: IncomingMessage, lifeline: Lifeline): ReadableStream<U
   return new ReadableStream<Uint8Array>(
     {
       start(controller) {
+        const fail = (error: SandboxError): void => controller.error(error);
         answer.on("data", (chunk: Buffer) => {
           controller.enqueue(chunk);
           if ((controller.desiredSize ?? 0) <= 0) answer.pause();
         });
         answer.on("end", () => controller.close());
         answer.on("error", (cause) => {
-          const fail = (error: SandboxError): void => controller.error(error);
           lifeline.explain(cause).then(fail, fail);
         });
       },
@@ -96,8 +105,12 @@ function streamOf(answer: IncomingMessage, lifeline: Lifeline): ReadableStream<U
 }
 
 function tooLarge(sizeBytes: number): SandboxError {
-  return new SandboxError("invalid", `a file of ${sizeBytes} bytes does not fit into memory at once`, {
-    field: "format",
-    mend: 'read it with format: "stream"',
-  });
+  return new SandboxError(
+    "invalid",
+    `a file of ${sizeBytes} bytes does not fit into memory at once`,
+    {
+      field: "format",
+      mend: 'read it with format: "stream"',
+    },
+  );
 }

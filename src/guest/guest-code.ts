@@ -4,7 +4,7 @@ import { SandboxError } from "../core/errors.ts";
 import { parseCodeLine, parseContext, parseContexts } from "../wire/code-events.ts";
 import { parseJson } from "../wire/json.ts";
 import { lineDecoder } from "../wire/lines.ts";
-import { type Inbox, inbox } from "./inbox.ts";
+import { Inbox } from "./inbox.ts";
 import { type Ask, type Transport, cancelledBy, readAll } from "./transport.ts";
 
 const maxLineBytes = 64 * 1024 * 1024;
@@ -12,14 +12,20 @@ const maxAnswerBytes = 4 * 1024 * 1024;
 
 /** Kernels of a machine, through its agent. */
 export function guestCode(transport: Transport): CodeContexts {
-  const post = (path: string, message: unknown): Promise<unknown> => json(transport, { method: "POST", path, ...jsonBody(message) });
+  const post = (path: string, message: unknown): Promise<unknown> =>
+    json(transport, { method: "POST", path, ...jsonBody(message) });
   return {
     run: (request, signal) => run(transport, request, signal),
-    create: async (options = {}): Promise<CodeContext> => parseContext(await post("/contexts", options)),
+    create: async (options = {}): Promise<CodeContext> =>
+      parseContext(await post("/contexts", options)),
     list: async () => parseContexts(await json(transport, { method: "GET", path: "/contexts" })),
     restart: async (id) => void (await post(`/contexts/${encodeURIComponent(id)}/restart`, {})),
     interrupt: async (id) => void (await post(`/contexts/${encodeURIComponent(id)}/interrupt`, {})),
-    remove: async (id) => void (await json(transport, { method: "DELETE", path: `/contexts/${encodeURIComponent(id)}` })),
+    remove: async (id) =>
+      void (await json(transport, {
+        method: "DELETE",
+        path: `/contexts/${encodeURIComponent(id)}`,
+      })),
   };
 }
 
@@ -41,7 +47,11 @@ async function json(transport: Transport, ask: Ask): Promise<unknown> {
 }
 
 /** Runs code. Leaving the loop, an abort and the time limit close the connection, upon which the agent interrupts the kernel. */
-async function* run(transport: Transport, request: RunRequest, signal?: AbortSignal): AsyncGenerator<CodeEvent, void, undefined> {
+async function* run(
+  transport: Transport,
+  request: RunRequest,
+  signal?: AbortSignal,
+): AsyncGenerator<CodeEvent, void, undefined> {
   const limit = new AbortController();
   const timer = request.timeoutMs ? setTimeout(() => limit.abort(), request.timeoutMs) : undefined;
   const stop = (): void => limit.abort();
@@ -49,7 +59,8 @@ async function* run(transport: Transport, request: RunRequest, signal?: AbortSig
   const done = transport.uses.begin();
   try {
     const events = await begin(transport, request, limit.signal);
-    for (let event = await events.take(); event !== undefined; event = await events.take()) yield event;
+    for (let event = await events.take(); event !== undefined; event = await events.take())
+      yield event;
   } catch (cause) {
     throw limit.signal.aborted ? stopped(request, signal, cause) : cause;
   } finally {
@@ -60,12 +71,24 @@ async function* run(transport: Transport, request: RunRequest, signal?: AbortSig
   }
 }
 
-function stopped(request: RunRequest, signal: AbortSignal | undefined, cause: unknown): SandboxError {
+function stopped(
+  request: RunRequest,
+  signal: AbortSignal | undefined,
+  cause: unknown,
+): SandboxError {
   if (signal?.aborted === true) return cancelledBy(signal);
-  return new SandboxError("timed-out", `the code ran into its time limit of ${request.timeoutMs} ms and was interrupted`, { cause });
+  return new SandboxError(
+    "timed-out",
+    `the code ran into its time limit of ${request.timeoutMs} ms and was interrupted`,
+    { cause },
+  );
 }
 
-async function begin(transport: Transport, request: RunRequest, signal: AbortSignal): Promise<Inbox<CodeEvent>> {
+async function begin(
+  transport: Transport,
+  request: RunRequest,
+  signal: AbortSignal,
+): Promise<Inbox<CodeEvent>> {
   const message = {
     code: request.code,
     ...(request.contextId === undefined ? {} : { context_id: request.contextId }),
@@ -73,13 +96,24 @@ async function begin(transport: Transport, request: RunRequest, signal: AbortSig
     ...(request.envs === undefined ? {} : { env_vars: request.envs }),
   };
   const source = await named(
-    transport.ask({ method: "POST", path: "/execute", ...jsonBody(message), signal, timeoutMs: 0, lasting: true }),
+    transport.ask({
+      method: "POST",
+      path: "/execute",
+      ...jsonBody(message),
+      signal,
+      timeoutMs: 0,
+      lasting: true,
+    }),
   );
   return eventsOf(transport, source, signal);
 }
 
-function eventsOf(transport: Transport, source: IncomingMessage, signal: AbortSignal): Inbox<CodeEvent> {
-  const events = inbox<CodeEvent>(source);
+function eventsOf(
+  transport: Transport,
+  source: IncomingMessage,
+  signal: AbortSignal,
+): Inbox<CodeEvent> {
+  const events = new Inbox<CodeEvent>(source);
   const lines = lineDecoder(maxLineBytes);
   let ended = false;
   const take = (line: Uint8Array): void => {
@@ -99,9 +133,11 @@ function eventsOf(transport: Transport, source: IncomingMessage, signal: AbortSi
       source.destroy();
     }
   });
-  source.on("end", () => events.close(new SandboxError("untrusted", "the sandbox ended a run without its end")));
+  source.on("end", () =>
+    events.close(new SandboxError("untrusted", "the sandbox ended a run without its end")),
+  );
+  const fail = (error: SandboxError): void => events.close(error);
   source.on("error", (cause) => {
-    const fail = (error: SandboxError): void => events.close(error);
     transport.lifeline.explain(cause).then(fail, fail);
   });
   const abort = (): void => {
@@ -120,7 +156,8 @@ async function named<T>(answer: Promise<T>): Promise<T> {
     return await answer;
   } catch (cause) {
     const error = SandboxError.from(cause);
-    if (error.code === "not-found") throw new SandboxError("not-found", error.message, { field: "context", cause: error });
+    if (error.code === "not-found")
+      throw new SandboxError("not-found", error.message, { field: "context", cause: error });
     throw error;
   }
 }

@@ -1,5 +1,15 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
-import type { EntryInfo, FileContent, FileOptions, Files, ReadOptions, Watch, WatchOptions, WriteInfo, WriteOptions } from "../core/files.ts";
+import type {
+  EntryInfo,
+  FileContent,
+  FileOptions,
+  Files,
+  ReadOptions,
+  Watch,
+  WatchOptions,
+  WriteInfo,
+  WriteOptions,
+} from "../core/files.ts";
 import { SandboxError } from "../core/errors.ts";
 import { parseEntriesAnswer, parseEntryAnswer, parseWritten } from "../wire/entries.ts";
 import { malformed, parseJson } from "../wire/json.ts";
@@ -12,33 +22,38 @@ const maxAnswerBytes = 4 * 1024 * 1024;
 
 /** Files of a machine, through its agent. */
 export function guestFiles(transport: Transport): Files {
+  const call = caller(transport);
   return {
     read: (path, options) => read(transport, path, options),
     write: (path, data, options) => write(transport, { path, data }, options),
     writeMany: (files, options) => writeMany(transport, files, options),
     async list(path, options = {}): Promise<readonly EntryInfo[]> {
-      const answer = await call(transport, "ListDir", { path, depth: options.depth ?? 1 }, options);
+      const answer = await call("ListDir", { path, depth: options.depth ?? 1 }, options);
       return parseEntriesAnswer(answer);
     },
-    stat: async (path, options = {}) => parseEntryAnswer(await call(transport, "Stat", { path }, options)),
-    makeDir: (path, options = {}) => makeDir(transport, path, options),
+    stat: async (path, options = {}) => parseEntryAnswer(await call("Stat", { path }, options)),
+    makeDir: (path, options = {}) => makeDir(call, path, options),
     async move(source, destination, options = {}): Promise<EntryInfo> {
-      return parseEntryAnswer(await call(transport, "Move", { source, destination }, options));
+      return parseEntryAnswer(await call("Move", { source, destination }, options));
     },
     async remove(path, options = {}): Promise<void> {
-      await call(transport, "Remove", { path }, options);
+      await call("Remove", { path }, options);
     },
-    watch: (path: string, options: WatchOptions = {}): Promise<Watch> => named(watchDirectory(transport, path, options)),
+    watch: (path: string, options: WatchOptions = {}): Promise<Watch> =>
+      named(watchDirectory(transport, path, options)),
   };
 }
 
-function call(transport: Transport, method: string, message: unknown, options: FileOptions): Promise<unknown> {
-  return named(transport.call(`/filesystem.Filesystem/${method}`, message, { user: options.user, signal: options.signal }));
+type Call = (method: string, message: unknown, options: FileOptions) => Promise<unknown>;
+
+function caller(transport: Transport): Call {
+  return (method, message, { user, signal }) =>
+    named(transport.call(`/filesystem.Filesystem/${method}`, message, { user, signal }));
 }
 
-async function makeDir(transport: Transport, path: string, options: FileOptions): Promise<boolean> {
+async function makeDir(call: Call, path: string, options: FileOptions): Promise<boolean> {
   try {
-    await call(transport, "MakeDir", { path }, options);
+    await call("MakeDir", { path }, options);
     return true;
   } catch (cause) {
     if (cause instanceof SandboxError && cause.code === "already-exists") return false;
@@ -46,7 +61,11 @@ async function makeDir(transport: Transport, path: string, options: FileOptions)
   }
 }
 
-async function read(transport: Transport, path: string, options: ReadOptions = {}): Promise<FileContent> {
+async function read(
+  transport: Transport,
+  path: string,
+  options: ReadOptions = {},
+): Promise<FileContent> {
   const range = rangeOf(options);
   if (options.length === 0) return emptyContent();
   const done = transport.uses.begin();
@@ -63,7 +82,8 @@ async function read(transport: Transport, path: string, options: ReadOptions = {
     return fileContent(answer, transport.lifeline, { signal: options.signal, done });
   } catch (cause) {
     done();
-    if (cause instanceof SandboxError && range !== undefined && /range/i.test(cause.message)) return emptyContent();
+    if (cause instanceof SandboxError && range !== undefined && /range/i.test(cause.message))
+      return emptyContent();
     throw cause;
   }
 }
@@ -86,14 +106,22 @@ interface Upload {
   readonly data: Uint8Array | ReadableStream<Uint8Array>;
 }
 
-async function write(transport: Transport, { path, data }: Upload, options: WriteOptions = {}): Promise<WriteInfo> {
+async function write(
+  transport: Transport,
+  { path, data }: Upload,
+  options: WriteOptions = {},
+): Promise<WriteInfo> {
   const headers: Record<string, string | number> = {
     "content-type": "application/octet-stream",
     ...metadataHeaders(options.metadata),
   };
   if (data instanceof Uint8Array) headers["content-length"] = data.length;
   const body = data instanceof Uint8Array ? data : pouring(data);
-  const [written] = await upload(transport, { path: `/files?${query(path, options.user)}`, headers, body }, options);
+  const [written] = await upload(
+    transport,
+    { path: `/files?${query(path, options.user)}`, headers, body },
+    options,
+  );
   if (written === undefined) throw malformed("answer to a write");
   return written;
 }
@@ -114,8 +142,15 @@ async function writeMany(
     "content-length": form.sizeBytes,
     ...metadataHeaders(options.metadata),
   };
-  const user = options.user === undefined ? "" : `?${new URLSearchParams({ username: options.user })}`;
-  const written = await upload(transport, { path: `/files${user}`, headers, body: form.send }, options);
+  const user =
+    options.user === undefined
+      ? ""
+      : `?${new URLSearchParams({ username: options.user }).toString()}`;
+  const written = await upload(
+    transport,
+    { path: `/files${user}`, headers, body: (request) => form.send(request) },
+    options,
+  );
   if (written.length !== files.length) throw malformed("answer to a write");
   return written;
 }
@@ -126,11 +161,21 @@ interface UploadRequest {
   readonly body: Uint8Array | ((request: ClientRequest) => void);
 }
 
-async function upload(transport: Transport, request: UploadRequest, options: WriteOptions): Promise<readonly WriteInfo[]> {
+async function upload(
+  transport: Transport,
+  request: UploadRequest,
+  options: WriteOptions,
+): Promise<readonly WriteInfo[]> {
   const done = transport.uses.begin();
   try {
     const answer: IncomingMessage = await named(
-      transport.ask({ method: "POST", ...request, signal: options.signal, timeoutMs: 0, lasting: true }),
+      transport.ask({
+        method: "POST",
+        ...request,
+        signal: options.signal,
+        timeoutMs: 0,
+        lasting: true,
+      }),
     );
     return parseWritten(parseJson(await readAll(answer, maxAnswerBytes, transport.lifeline)));
   } finally {
@@ -148,7 +193,9 @@ function pouring(stream: ReadableStream<Uint8Array>): (request: ClientRequest) =
     request.end();
   };
   return (request) => {
-    pour(request).catch((cause: unknown) => request.destroy(SandboxError.from(cause, "the stream to write failed")));
+    pour(request).catch((cause: unknown) =>
+      request.destroy(SandboxError.from(cause, "the stream to write failed")),
+    );
   };
 }
 
@@ -163,10 +210,16 @@ function query(path: string, user: string | undefined): string {
   return new URLSearchParams(user === undefined ? { path } : { path, username: user }).toString();
 }
 
-function metadataHeaders(metadata: Readonly<Record<string, string>> | undefined): Readonly<Record<string, string>> {
+function metadataHeaders(
+  metadata: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
   const headers = Object.entries(metadata ?? {}).map(([key, value]) => {
     if (!/^[\w.-]{1,200}$/.test(key) || !/^[\x20-\x7e]{0,4096}$/.test(value)) {
-      throw new SandboxError("invalid", `metadata.${key}: names are letters, digits, . _ -, values printable ASCII`, { field: "metadata" });
+      throw new SandboxError(
+        "invalid",
+        `metadata.${key}: names are letters, digits, . _ -, values printable ASCII`,
+        { field: "metadata" },
+      );
     }
     return [`x-metadata-${key}`, value];
   });
@@ -181,8 +234,10 @@ async function named<T>(answer: Promise<T>): Promise<T> {
     const error = SandboxError.from(cause);
     if (error.field !== undefined) throw error;
     const aboutUser = error.code === "unauthenticated" && /user/i.test(error.message);
-    if (aboutUser) throw new SandboxError("invalid", error.message, { field: "user", cause: error });
-    if (error.code === "not-found" || error.code === "invalid") throw new SandboxError(error.code, error.message, { field: "path", cause: error });
+    if (aboutUser)
+      throw new SandboxError("invalid", error.message, { field: "user", cause: error });
+    if (error.code === "not-found" || error.code === "invalid")
+      throw new SandboxError(error.code, error.message, { field: "path", cause: error });
     throw error;
   }
 }

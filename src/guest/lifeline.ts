@@ -41,7 +41,8 @@ export function lifeline(id: string, ended: Promise<EndReason>): Lifeline {
     ended,
     async explain(cause) {
       if (cause instanceof SandboxError) return cause;
-      if (isHttpViolation(cause)) return new SandboxError("untrusted", "the sandbox sent what is not HTTP", { cause });
+      if (isHttpViolation(cause))
+        return new SandboxError("untrusted", "the sandbox sent what is not HTTP", { cause });
       const reason = await within(ended, patienceMs);
       if (reason !== undefined) return endedError(id, reason, cause);
       return new SandboxError("lost", `the connection to the sandbox ${id} was cut`, { cause });
@@ -50,7 +51,12 @@ export function lifeline(id: string, ended: Promise<EndReason>): Lifeline {
 }
 
 function isHttpViolation(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && typeof cause.code === "string" && cause.code.startsWith("HPE_");
+  return (
+    cause instanceof Error &&
+    "code" in cause &&
+    typeof cause.code === "string" &&
+    cause.code.startsWith("HPE_")
+  );
 }
 
 /** What the promise gives within this long; `undefined` otherwise. */

@@ -65,7 +65,11 @@ interface Holdings {
   readonly http: Transport;
 }
 
-async function end(access: MachineAccess, control: ControlChannel, { ended, http }: Holdings): Promise<void> {
+async function end(
+  access: MachineAccess,
+  control: ControlChannel,
+  { ended, http }: Holdings,
+): Promise<void> {
   try {
     await control.kill();
     await ended;
@@ -118,7 +122,10 @@ function metricsOf(read: () => Promise<ControlMetrics>): () => Promise<MachineMe
     earlier = now;
     const { cpuUsageUsec, oomKills: _, ...reading } = now;
     const elapsedMs = Math.max(1, now.timestamp.getTime() - before.timestamp.getTime());
-    return { ...reading, cpuUsedPercent: (Math.max(0, cpuUsageUsec - before.cpuUsageUsec) / 1000 / elapsedMs) * 100 };
+    return {
+      ...reading,
+      cpuUsedPercent: (Math.max(0, cpuUsageUsec - before.cpuUsageUsec) / 1000 / elapsedMs) * 100,
+    };
   };
 }
 
@@ -137,4 +144,3 @@ async function isRunning(http: Transport): Promise<boolean> {
     return false;
   }
 }
-

@@ -9,10 +9,12 @@ export interface Multipart {
 }
 
 /** Names that every reader of a quoted file name understands alike. */
-const plainName = /^[^\u0000-\u001f\u007f"\\]+$/;
+const plainName = /^[^\p{Cc}"\\]+$/u;
 
 /** Files as one form, each with its whole path as its file name; `undefined` when a path cannot stand in a form's head. */
-export function multipart(files: readonly { readonly path: string; readonly data: Uint8Array }[]): Multipart | undefined {
+export function multipart(
+  files: readonly { readonly path: string; readonly data: Uint8Array }[],
+): Multipart | undefined {
   if (!files.every(({ path }) => plainName.test(path))) return undefined;
   const boundary = `form-${randomBytes(24).toString("hex")}`;
   const parts = files.flatMap(({ path, data }) => [head(boundary, path), data, lineEnd]);

@@ -33,7 +33,10 @@ export function guestPorts(dial: Dial, lifeline: Lifeline, uses: Uses): Ports {
 async function join(socket: Socket, port: number, signal: AbortSignal | undefined): Promise<void> {
   const abort = (): void => void socket.destroy(cancelledBy(signal));
   signal?.addEventListener("abort", abort);
-  const timer = setTimeout(() => socket.destroy(new SandboxError("timed-out", "the agent did not answer")), joinTimeoutMs);
+  const timer = setTimeout(
+    () => socket.destroy(new SandboxError("timed-out", "the agent did not answer")),
+    joinTimeoutMs,
+  );
   try {
     socket.write(`PORT ${port}\n`);
     const status = await firstByte(socket);
@@ -70,7 +73,9 @@ function firstByte(socket: Socket): Promise<number> {
 }
 
 function refused(port: number): SandboxError {
-  return new SandboxError("unavailable", `nothing listens on port ${port} inside the sandbox`, { field: "port" });
+  return new SandboxError("unavailable", `nothing listens on port ${port} inside the sandbox`, {
+    field: "port",
+  });
 }
 
 function channel(socket: Socket): ByteChannel {

@@ -1,11 +1,18 @@
 import type { IncomingMessage } from "node:http";
-import type { Command, Process, ProcessEnd, ProcessInfo, ProcessOutput, TerminalSize } from "../core/process.ts";
+import type {
+  Command,
+  Process,
+  ProcessEnd,
+  ProcessInfo,
+  ProcessOutput,
+  TerminalSize,
+} from "../core/process.ts";
 import { SandboxError } from "../core/errors.ts";
 import { parseConnectError } from "../wire/connect-errors.ts";
 import { envelopeDecoder } from "../wire/envelopes.ts";
 import { asBuffer, asFields, isFields, ownField, parseJson } from "../wire/json.ts";
 import { type ProcessEvent, parseProcessEvent, parseProcessList } from "../wire/process-events.ts";
-import { type Inbox, inbox } from "./inbox.ts";
+import { Inbox } from "./inbox.ts";
 import { type Transport, cancelledBy } from "./transport.ts";
 
 const maxEventBytes = 16 * 1024 * 1024;
@@ -15,16 +22,28 @@ const inputChunkBytes = 256 * 1024;
 const graceMs = 5000;
 
 /** Starts a process; resolves when it has its id. */
-export async function startProcess(transport: Transport, command: Command, signal?: AbortSignal): Promise<Process> {
+export async function startProcess(
+  transport: Transport,
+  command: Command,
+  signal?: AbortSignal,
+): Promise<Process> {
   if (signal?.aborted === true) throw cancelledBy(signal);
   const [cmd, ...args] = command.argv;
   const message = {
-    process: { cmd, args, envs: command.envs ?? {}, ...(command.cwd === undefined ? {} : { cwd: command.cwd }) },
+    process: {
+      cmd,
+      args,
+      envs: command.envs ?? {},
+      ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
+    },
     stdin: command.stdin ?? false,
     ...(command.pty === undefined ? {} : { pty: { size: command.pty } }),
     ...(command.tag === undefined ? {} : { tag: command.tag }),
   };
-  const stream = transport.stream("/process.Process/Start", message, { user: command.user, deadlineMs: command.timeoutMs });
+  const stream = transport.stream("/process.Process/Start", message, {
+    user: command.user,
+    deadlineMs: command.timeoutMs,
+  });
   const process = await listen(transport, stream, { terminal: command.pty !== undefined });
   if (command.timeoutMs) process.limit(command.timeoutMs + graceMs);
   if (signal !== undefined) process.killOn(signal);
@@ -46,7 +65,11 @@ interface ListenOptions {
   readonly terminal: boolean | undefined;
 }
 
-async function listen(transport: Transport, stream: Promise<IncomingMessage>, options: ListenOptions): Promise<RemoteProcess> {
+async function listen(
+  transport: Transport,
+  stream: Promise<IncomingMessage>,
+  options: ListenOptions,
+): Promise<RemoteProcess> {
   const done = transport.uses.begin();
   try {
     const source = await stream;
@@ -80,12 +103,14 @@ class ProcessStream {
   readonly #source: IncomingMessage;
   readonly #transport: Transport;
   #started: { resolve: (pid: number) => void; reject: (error: SandboxError) => void } | undefined;
-  #finish: { resolve: (end: ProcessEnd) => void; reject: (error: SandboxError) => void } | undefined;
+  #finish:
+    | { resolve: (end: ProcessEnd) => void; reject: (error: SandboxError) => void }
+    | undefined;
 
   constructor(source: IncomingMessage, transport: Transport) {
     this.#source = source;
     this.#transport = transport;
-    this.output = inbox(source);
+    this.output = new Inbox(source);
     this.pid = new Promise((resolve, reject) => {
       this.#started = { resolve, reject };
     });
@@ -118,7 +143,11 @@ class ProcessStream {
         source.destroy();
       }
     });
-    source.on("end", () => this.#fail(new SandboxError("untrusted", "the sandbox ended a process's stream without its end")));
+    source.on("end", () =>
+      this.#fail(
+        new SandboxError("untrusted", "the sandbox ended a process's stream without its end"),
+      ),
+    );
     source.on("error", (cause) => void this.#cut(cause));
   }
 
@@ -132,7 +161,8 @@ class ProcessStream {
 
   #last(value: unknown): void {
     const error = isFields(value) ? ownField(value, "error") : undefined;
-    if (error === undefined) return this.#fail(new SandboxError("untrusted", "the sandbox told no end of a process"));
+    if (error === undefined)
+      return this.#fail(new SandboxError("untrusted", "the sandbox told no end of a process"));
     const told = parseConnectError(asFields(error, "error"));
     this.#started?.reject(told);
     if (told.code === "timed-out") this.#settle(timedOut);
@@ -148,7 +178,9 @@ class ProcessStream {
 
   #settle(end: ProcessEnd | SandboxError): void {
     if (end instanceof SandboxError) return this.#fail(end);
-    this.#started?.reject(new SandboxError("internal", end.message ?? "the process ended before it began"));
+    this.#started?.reject(
+      new SandboxError("internal", end.message ?? "the process ended before it began"),
+    );
     this.#finish?.resolve(end);
     this.output.close();
   }
@@ -161,7 +193,12 @@ class ProcessStream {
   }
 }
 
-const timedOut: ProcessEnd = { exitCode: 137, reason: "timed-out", signal: "SIGKILL", message: undefined };
+const timedOut: ProcessEnd = {
+  exitCode: 137,
+  reason: "timed-out",
+  signal: "SIGKILL",
+  message: undefined,
+};
 
 function machineEnded(error: SandboxError): ProcessEnd {
   return { exitCode: 137, reason: "machine-ended", signal: "SIGKILL", message: error.message };
@@ -176,7 +213,11 @@ class RemoteProcess implements Process {
   readonly #terminal: boolean | undefined;
   #lastWrite: Promise<void> = Promise.resolve();
 
-  constructor(transport: Transport, events: ProcessStream, known: { pid: number; terminal: boolean | undefined }) {
+  constructor(
+    transport: Transport,
+    events: ProcessStream,
+    known: { pid: number; terminal: boolean | undefined },
+  ) {
     this.pid = known.pid;
     this.#transport = transport;
     this.#events = events;
@@ -187,10 +228,13 @@ class RemoteProcess implements Process {
 
   /** Counts the process as timed out when the agent has not told its end this long from now. Milliseconds. */
   limit(milliseconds: number): void {
-    const timer = setTimeout(() => {
-      this.#events.leave(timedOut);
-      this.kill().catch(() => undefined);
-    }, Math.min(milliseconds, 2_147_483_647));
+    const timer = setTimeout(
+      () => {
+        this.#events.leave(timedOut);
+        this.kill().catch(() => undefined);
+      },
+      Math.min(milliseconds, 2_147_483_647),
+    );
     timer.unref();
     const clear = (): void => clearTimeout(timer);
     this.end.then(clear, clear);
@@ -245,7 +289,10 @@ class RemoteProcess implements Process {
   }
 
   #call(method: string, fields: Readonly<Record<string, unknown>>): Promise<unknown> {
-    return this.#transport.call(`/process.Process/${method}`, { process: { pid: this.pid }, ...fields });
+    return this.#transport.call(`/process.Process/${method}`, {
+      process: { pid: this.pid },
+      ...fields,
+    });
   }
 }
 

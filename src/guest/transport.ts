@@ -85,8 +85,18 @@ export function transport(dial: Dial, lifeline: Lifeline, uses: Uses): Transport
       const done = uses.begin();
       try {
         const body = Buffer.from(JSON.stringify(message));
-        const headers = { ...unaryHeaders, ...userHeader(options.user), "content-length": body.length };
-        const answer = await ask({ method: "POST", path: procedure, headers, body, signal: options.signal });
+        const headers = {
+          ...unaryHeaders,
+          ...userHeader(options.user),
+          "content-length": body.length,
+        };
+        const answer = await ask({
+          method: "POST",
+          path: procedure,
+          headers,
+          body,
+          signal: options.signal,
+        });
         return parseJson(await readAll(answer, maxAnswerBytes, lifeline));
       } finally {
         done();
@@ -100,7 +110,14 @@ export function transport(dial: Dial, lifeline: Lifeline, uses: Uses): Transport
         ...(options.deadlineMs ? { "connect-timeout-ms": Math.ceil(options.deadlineMs) } : {}),
         "content-length": body.length,
       };
-      return ask({ method: "POST", path: procedure, headers, body, signal: options.signal, lasting: true });
+      return ask({
+        method: "POST",
+        path: procedure,
+        headers,
+        body,
+        signal: options.signal,
+        lasting: true,
+      });
     },
     close() {
       calls.destroy();
@@ -117,7 +134,9 @@ const streamHeaders = {
 };
 
 function userHeader(user: string | undefined): Readonly<Record<string, string>> {
-  return user === undefined ? {} : { authorization: `Basic ${Buffer.from(`${user}:`).toString("base64")}` };
+  return user === undefined
+    ? {}
+    : { authorization: `Basic ${Buffer.from(`${user}:`).toString("base64")}` };
 }
 
 /** Sends a request and resolves with the head of its answer. */
@@ -125,8 +144,16 @@ function head(agent: Agent, ask: Ask, lifeline: Lifeline): Promise<IncomingMessa
   const { signal, timeoutMs = callTimeoutMs } = ask;
   if (signal?.aborted === true) return Promise.reject(cancelledBy(signal));
   return new Promise((resolve, reject) => {
-    const sent = request({ agent, host: "localhost", method: ask.method, path: ask.path, headers: ask.headers, maxHeaderSize: 32_768 });
-    const timer = timeoutMs === 0 ? undefined : setTimeout(() => sent.destroy(noAnswer(timeoutMs)), timeoutMs);
+    const sent = request({
+      agent,
+      host: "localhost",
+      method: ask.method,
+      path: ask.path,
+      headers: ask.headers,
+      maxHeaderSize: 32_768,
+    });
+    const timer =
+      timeoutMs === 0 ? undefined : setTimeout(() => sent.destroy(noAnswer(timeoutMs)), timeoutMs);
     const abort = (): void => void sent.destroy(cancelledBy(signal));
     const settle = (): void => {
       clearTimeout(timer);
@@ -154,7 +181,11 @@ function noAnswer(timeoutMs: number): SandboxError {
   return new SandboxError("timed-out", `the agent did not answer within ${timeoutMs} ms`);
 }
 
-async function refusal(answer: IncomingMessage, status: number, lifeline: Lifeline): Promise<SandboxError> {
+async function refusal(
+  answer: IncomingMessage,
+  status: number,
+  lifeline: Lifeline,
+): Promise<SandboxError> {
   const body = await readAll(answer, maxErrorBytes, lifeline);
   return parseConnectError(jsonOrNothing(body), status);
 }
@@ -170,7 +201,11 @@ function jsonOrNothing(body: Uint8Array): unknown {
 }
 
 /** A whole body of at most `maxBytes`. Throws `untrusted` for a longer one. */
-export function readAll(answer: IncomingMessage, maxBytes: number, lifeline: Lifeline): Promise<Uint8Array> {
+export function readAll(
+  answer: IncomingMessage,
+  maxBytes: number,
+  lifeline: Lifeline,
+): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const body = boundedBuffer(maxBytes, "answer");
     answer.on("data", (chunk: Buffer) => {
@@ -181,6 +216,8 @@ export function readAll(answer: IncomingMessage, maxBytes: number, lifeline: Lif
       }
     });
     answer.on("end", () => resolve(body.take()));
-    answer.on("error", (cause) => lifeline.explain(cause).then(reject, reject));
+    answer.on("error", (cause) => {
+      lifeline.explain(cause).then(reject, reject);
+    });
   });
 }

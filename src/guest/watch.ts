@@ -5,13 +5,17 @@ import { parseConnectError } from "../wire/connect-errors.ts";
 import { parseWatchMessage } from "../wire/entries.ts";
 import { envelopeDecoder } from "../wire/envelopes.ts";
 import { isFields, ownField, parseJson } from "../wire/json.ts";
-import { inbox } from "./inbox.ts";
+import { Inbox } from "./inbox.ts";
 import { type Transport, cancelledBy } from "./transport.ts";
 
 const maxMessageBytes = 1024 * 1024;
 
 /** Watches a directory; resolves when events are being told. */
-export async function watchDirectory(transport: Transport, path: string, options: WatchOptions): Promise<Watch> {
+export async function watchDirectory(
+  transport: Transport,
+  path: string,
+  options: WatchOptions,
+): Promise<Watch> {
   const done = transport.uses.begin();
   try {
     const source = await transport.stream(
@@ -27,8 +31,12 @@ export async function watchDirectory(transport: Transport, path: string, options
   }
 }
 
-async function watching(transport: Transport, source: IncomingMessage, signal: AbortSignal | undefined): Promise<Watch> {
-  const events = inbox<WatchEvent>(source);
+async function watching(
+  transport: Transport,
+  source: IncomingMessage,
+  signal: AbortSignal | undefined,
+): Promise<Watch> {
+  const events = new Inbox<WatchEvent>(source);
   const started = new Promise<void>((resolve, reject) => {
     const fail = (error: SandboxError): void => {
       reject(error);
@@ -64,7 +72,8 @@ async function watching(transport: Transport, source: IncomingMessage, signal: A
 
   async function* iterate(): AsyncGenerator<WatchEvent, void, undefined> {
     try {
-      for (let event = await events.take(); event !== undefined; event = await events.take()) yield event;
+      for (let event = await events.take(); event !== undefined; event = await events.take())
+        yield event;
     } finally {
       await leave();
     }
@@ -80,5 +89,7 @@ async function watching(transport: Transport, source: IncomingMessage, signal: A
 
 function endOf(value: unknown): SandboxError {
   const error = isFields(value) ? ownField(value, "error") : undefined;
-  return error === undefined ? new SandboxError("lost", "the sandbox ended the watch") : parseConnectError(error);
+  return error === undefined
+    ? new SandboxError("lost", "the sandbox ended the watch")
+    : parseConnectError(error);
 }

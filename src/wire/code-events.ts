@@ -1,20 +1,46 @@
 import { z } from "zod";
 import { type CodeContext, type CodeEvent, type CodeResult, languages } from "../core/code.ts";
-import { type Fields, asFields, integerField, isFields, malformed, ownField, textField } from "./json.ts";
+import {
+  type Fields,
+  asFields,
+  integerField,
+  isFields,
+  malformed,
+  ownField,
+  textField,
+} from "./json.ts";
 
 /** One line of a run: an event, its end, or `undefined` for what nobody needs to know. */
 export type CodeLine = CodeEvent | { readonly type: "end" } | undefined;
 
-const textForms = ["text", "html", "markdown", "svg", "png", "jpeg", "pdf", "latex", "javascript"] as const;
+const textForms = [
+  "text",
+  "html",
+  "markdown",
+  "svg",
+  "png",
+  "jpeg",
+  "pdf",
+  "latex",
+  "javascript",
+] as const;
 
 /** A line of `/execute`, already JSON. Throws `untrusted`. */
 export function parseCodeLine(value: unknown): CodeLine {
   const fields = asFields(value, "code event");
-  switch (textField(fields, "type")) {
+  switch (textField(fields, "type") ?? "") {
     case "stdout":
-      return { type: "stdout", text: textField(fields, "text") ?? "", timestamp: timestampOf(fields) };
+      return {
+        type: "stdout",
+        text: textField(fields, "text") ?? "",
+        timestamp: timestampOf(fields),
+      };
     case "stderr":
-      return { type: "stderr", text: textField(fields, "text") ?? "", timestamp: timestampOf(fields) };
+      return {
+        type: "stderr",
+        text: textField(fields, "text") ?? "",
+        timestamp: timestampOf(fields),
+      };
     case "result":
       return { type: "result", result: parseResult(fields) };
     case "error":
@@ -24,7 +50,10 @@ export function parseCodeLine(value: unknown): CodeLine {
     case "end_of_execution":
       return { type: "end" };
     case "unexpected_end_of_execution":
-      return { type: "error", error: { name: "KernelDied", value: "the kernel ended while the code ran", traceback: "" } };
+      return {
+        type: "error",
+        error: { name: "KernelDied", value: "the kernel ended while the code ran", traceback: "" },
+      };
     default:
       return undefined;
   }
@@ -46,7 +75,9 @@ function timestampOf(fields: Fields): Date {
 }
 
 function parseResult(fields: Fields): CodeResult {
-  const forms: Record<string, unknown> = { isMainResult: ownField(fields, "is_main_result") === true };
+  const forms: Record<string, unknown> = {
+    isMainResult: ownField(fields, "is_main_result") === true,
+  };
   for (const form of textForms) {
     const value = textField(fields, form);
     if (value !== undefined) forms[form] = value;
@@ -71,7 +102,11 @@ function parseColumns(value: unknown): Readonly<Record<string, readonly unknown[
   );
 }
 
-const context = z.object({ id: z.string().min(1).max(256), language: z.enum(languages), cwd: z.string().max(65_536) });
+const context = z.object({
+  id: z.string().min(1).max(256),
+  language: z.enum(languages),
+  cwd: z.string().max(65_536),
+});
 const contextList = z.array(z.object({ id: z.string(), language: z.string(), cwd: z.string() }));
 
 /** A context as `/contexts` gives it. Throws `untrusted`. */

@@ -34,12 +34,18 @@ export function parseConnectError(value: unknown, httpStatus?: number): SandboxE
   const written = ownField(fields, "code");
   const code = typeof written === "string" ? errorCodeOf(written) : errorCodeOfStatus(httpStatus);
   const message = ownField(fields, "message");
-  const text = typeof message === "string" && message !== "" ? printable(message) : `the sandbox answered ${code}`;
+  const text =
+    typeof message === "string" && message !== ""
+      ? printable(message)
+      : `the sandbox answered ${code}`;
   return new SandboxError(code, text);
 }
 
 /** The error body for a SandboxError. */
-export function connectErrorBody(error: SandboxError): { readonly code: string; readonly message: string } {
+export function connectErrorBody(error: SandboxError): {
+  readonly code: string;
+  readonly message: string;
+} {
   return { code: meanings[error.code].connect, message: error.message };
 }
 
@@ -69,7 +75,7 @@ export function errorCodeOfStatus(httpStatus: number | undefined): ErrorCode {
 
 /** Text from a guest as it may stand in a message or a log: bounded, without control characters. */
 export function printable(text: string): string {
-  return text.slice(0, maxMessageLength).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "\uFFFD");
+  return text.slice(0, maxMessageLength).replace(/[^\P{Cc}\t\n]/gu, "\uFFFD");
 }
 
 function isErrorCode(code: string): code is ErrorCode {

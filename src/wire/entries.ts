@@ -3,7 +3,13 @@ import type { EntryInfo, WatchEvent, WriteInfo } from "../core/files.ts";
 import { isFields, malformed, ownField } from "./json.ts";
 
 const text = z.string().max(65_536);
-const size = z.union([z.int().nonnegative(), z.string().regex(/^\d{1,16}$/).transform(Number)]);
+const size = z.union([
+  z.int().nonnegative(),
+  z
+    .string()
+    .regex(/^\d{1,16}$/)
+    .transform(Number),
+]);
 
 const entry = z.object({
   name: text.default(""),
@@ -35,7 +41,11 @@ export function parseEntriesAnswer(value: unknown): readonly EntryInfo[] {
 
 /** The answer to an upload. Throws `untrusted`. */
 export function parseWritten(value: unknown): readonly WriteInfo[] {
-  return checked(written, value, "answer to a write").map(({ name, path }) => ({ name, path, type: "file" }));
+  return checked(written, value, "answer to a write").map(({ name, path }) => ({
+    name,
+    path,
+    type: "file",
+  }));
 }
 
 const eventTypes: Readonly<Record<string, WatchEvent["type"]>> = {

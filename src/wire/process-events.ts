@@ -1,6 +1,14 @@
 import type { ProcessEnd, ProcessInfo, ProcessOutput } from "../core/process.ts";
 import { printable } from "./connect-errors.ts";
-import { type Fields, asFields, integerField, malformed, ownField, textField, textsField } from "./json.ts";
+import {
+  type Fields,
+  asFields,
+  integerField,
+  malformed,
+  ownField,
+  textField,
+  textsField,
+} from "./json.ts";
 
 /** One message of a process stream. `ignored` is one that nobody needs to know: a keep-alive, or a kind of the future. */
 export type ProcessEvent =
@@ -59,19 +67,28 @@ function parsePid(fields: Fields): number {
 function parseOutput(data: Fields): ProcessEvent {
   for (const stream of streams) {
     const text = textField(data, stream);
-    if (text !== undefined) return { kind: "output", output: { stream, bytes: Buffer.from(text, "base64") } };
+    if (text !== undefined)
+      return { kind: "output", output: { stream, bytes: Buffer.from(text, "base64") } };
   }
   return ignored;
 }
 
-const reasons: readonly ProcessEnd["reason"][] = ["exited", "signalled", "timed-out", "out-of-memory", "killed", "machine-ended"];
+const reasons: readonly ProcessEnd["reason"][] = [
+  "exited",
+  "signalled",
+  "timed-out",
+  "out-of-memory",
+  "killed",
+  "machine-ended",
+];
 
 function parseEnd(end: Fields): ProcessEnd {
   const status = textField(end, "status") ?? "";
   const message = textField(end, "error");
   const signal = signalOf(end, status);
   const told = textField(end, "reason");
-  const reason = reasons.find((known) => known === told) ?? (signal === undefined ? "exited" : "signalled");
+  const reason =
+    reasons.find((known) => known === told) ?? (signal === undefined ? "exited" : "signalled");
   return {
     exitCode: boundedExitCode(integerField(end, "exitCode"), signal),
     reason,
