@@ -14,6 +14,8 @@ export interface HostView {
   alive(processes: readonly HostProcess[]): Promise<readonly HostProcess[]>;
   /** Everything on this host that names the machine: processes, mounts of any namespace, control groups, loop devices, sockets, directories. */
   traces(id: string): Promise<readonly string[]>;
+  /** User id, on this host, of the machine's process whose arguments contain the text; undefined when there is none. */
+  ownerOf(id: string, text: string): Promise<number | undefined>;
   /** Names that appear among the driver's machines while `act` runs. Empty where its directory is not known. */
   appearing(act: () => Promise<unknown>): Promise<readonly string[]>;
   /** Resident memory of a process. Bytes; 0 when it is gone. */
@@ -32,6 +34,7 @@ export function hostView(stateDir: string | undefined): HostView {
     residentBytes,
     cpuMs,
     kernelSettings,
+    ownerOf,
     appearing: (act) => appearing(stateDir, act),
     async traces(id) {
       const found = await Promise.all([
@@ -98,6 +101,15 @@ async function alive(processes: readonly HostProcess[]): Promise<readonly HostPr
     if (fields[19] === each.startedAt && fields[0] !== "Z") still.push(each);
   }
   return still;
+}
+
+async function ownerOf(id: string, argument: string): Promise<number | undefined> {
+  for (const { pid } of await members(id)) {
+    if (!(await text(`/proc/${pid}/cmdline`)).includes(argument)) continue;
+    const match = /^Uid:\s+(\d+)/m.exec(await text(`/proc/${pid}/status`));
+    if (match !== null) return Number(match[1]);
+  }
+  return undefined;
 }
 
 async function residentBytes(pid: number): Promise<number> {
