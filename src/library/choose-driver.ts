@@ -1,0 +1,90 @@
+import type { Driver } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { DriverChoice } from "../core/sandbox.ts";
+import { invalid, isObject, nearest } from "../core/validate.ts";
+import { type BuiltinName, builtinDrivers } from "../drivers/builtin.ts";
+
+/** Which driver makes or finds sandboxes: a built-in one by name, the strongest that works here, or one of your own. */
+export type DriverOption = "auto" | BuiltinName | Driver;
+
+/** A driver, and why it was taken. */
+export interface Chosen {
+  readonly driver: Driver;
+  readonly choice: DriverChoice;
+}
+
+/** Where local drivers keep machines and templates when nobody says. */
+export const defaultStateDir = "/var/lib/cofferdam";
+
+/** Names of the built-in drivers, strongest first. */
+export const driverNames: readonly BuiltinName[] = namesOf(builtinDrivers);
+
+/** What auto found, per state directory, for as long as this process lives: a probe starts a machine. */
+const found: Map<string, Promise<Chosen>> = new Map();
+const loaded: Map<string, Promise<Driver>> = new Map();
+
+/** The driver that the option means. Throws `invalid` for an unknown name, `unavailable` when auto finds none. */
+export async function chooseDriver(option: unknown, stateDir: string): Promise<Chosen> {
+  if (option !== undefined && option !== "auto") return named(option, stateDir);
+  const earlier = found.get(stateDir);
+  if (earlier !== undefined) return earlier;
+  const search = strongest(stateDir);
+  found.set(stateDir, search);
+  search.catch(() => found.delete(stateDir));
+  return search;
+}
+
+/** The drivers that the option may mean, where the sandbox is known and its driver is not. */
+export async function candidateDrivers(option: unknown, stateDir: string): Promise<readonly Driver[]> {
+  if (option !== undefined && option !== "auto") return [(await named(option, stateDir)).driver];
+  return Promise.all(driverNames.map((name) => load(name, stateDir)));
+}
+
+async function named(option: unknown, stateDir: string): Promise<Chosen> {
+  const driver = isDriver(option) ? option : await load(nameOf(option), stateDir);
+  return { driver, choice: { driver: driver.name, reason: "it was asked for", rejected: [] } };
+}
+
+/** Asks the drivers one after the other, strongest first, whether this host can use them. */
+async function strongest(stateDir: string): Promise<Chosen> {
+  const rejected: { driver: string; reason: string; mend: string }[] = [];
+  for (const name of driverNames) {
+    const driver = await load(name, stateDir);
+    const availability = await driver.probe();
+    if (availability.ok) {
+      const reason = `it is the strongest that works on this host (${availability.version})`;
+      return { driver, choice: { driver: name, reason, rejected } };
+    }
+    rejected.push({ driver: name, reason: availability.reason, mend: availability.mend });
+  }
+  const reasons = rejected.map(({ driver, reason }) => `${driver}: ${reason}`).join("; ");
+  const mend = rejected.map(({ driver, mend: each }) => `${driver}: ${each}`).join("; ");
+  throw new SandboxError("unavailable", `no driver works on this host: ${reasons}`, { field: "driver", mend });
+}
+
+function load(name: BuiltinName, stateDir: string): Promise<Driver> {
+  const key = `${name} ${stateDir}`;
+  const earlier = loaded.get(key);
+  if (earlier !== undefined) return earlier;
+  const loading = builtinDrivers[name]({ stateDir });
+  loaded.set(key, loading);
+  loading.catch(() => loaded.delete(key));
+  return loading;
+}
+
+function nameOf(option: unknown): BuiltinName {
+  const name = driverNames.find((known) => known === option);
+  if (name !== undefined) return name;
+  const shown = typeof option === "string" ? JSON.stringify(option.slice(0, 40)) : typeof option;
+  const similar = typeof option === "string" ? nearest(option, ["auto", ...driverNames]) : undefined;
+  const mend = similar === undefined ? undefined : `did you mean ${similar}?`;
+  throw invalid("driver", `there is no driver ${shown}; there are auto, ${driverNames.join(", ")}`, mend);
+}
+
+function isDriver(value: unknown): value is Driver {
+  return isObject(value) && typeof value["create"] === "function" && typeof value["name"] === "string";
+}
+
+function namesOf<Name extends string>(record: Readonly<Record<Name, unknown>>): readonly Name[] {
+  return Object.keys(record) as Name[];
+}

@@ -1,0 +1,110 @@
+import type { Driver } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
+import { type SandboxOptions, parseLifetime, parseSandboxOptions } from "../core/options.ts";
+import { Sandbox as SandboxOverMachine } from "../core/sandbox.ts";
+import { invalid, optionalText, optionsObject, textMap } from "../core/validate.ts";
+import { type DriverOption, candidateDrivers, chooseDriver, defaultStateDir } from "./choose-driver.ts";
+import { SandboxList } from "./sandbox-list.ts";
+
+/** Where sandboxes are. */
+export interface PlaceOptions {
+  /** Default `auto`: the strongest built-in driver that works on this host. */
+  readonly driver?: DriverOption;
+  /** Where local drivers keep machines and templates. Default `/var/lib/cofferdam`. */
+  readonly stateDir?: string;
+}
+
+/** Options of `Sandbox.create`. */
+export interface CreateOptions extends SandboxOptions, PlaceOptions {}
+
+/** Options of `Sandbox.connect`. */
+export interface ConnectOptions extends PlaceOptions {
+  /** Lets the sandbox live at least this long from now; never shortens its life. Milliseconds. */
+  readonly lifetimeMs?: number;
+}
+
+/** Options of `Sandbox.list`. */
+export interface ListOptions extends PlaceOptions {
+  /** Only sandboxes whose metadata has all of these. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
+
+const placeNames = ["driver", "stateDir"] as const;
+
+/**
+ * An isolated computer for code that nobody has read, on this host.
+ *
+ * `await using sandbox = await Sandbox.create()` ends it with its scope; a process that exits or crashes takes its
+ * sandboxes with it, unless they are `detached`.
+ */
+export class Sandbox extends SandboxOverMachine {
+  /**
+   * Makes a sandbox.
+   *
+   * Throws `invalid` (a bad option, by name), `unsupported` (an option that the driver cannot enforce), `not-found` (no such
+   * template), `unavailable` (no driver works here), `cancelled`; nothing is left behind then.
+   */
+  static create(options?: CreateOptions): Promise<Sandbox>;
+  static create(template: string, options?: CreateOptions): Promise<Sandbox>;
+  static async create(first: string | CreateOptions = {}, second: CreateOptions = {}): Promise<Sandbox> {
+    const options = typeof first === "string" ? { ...second, template: first } : first;
+    parseSandboxOptions(options, {}, placeNames);
+    const { driver, choice } = await chooseDriver(options.driver, stateDirOf(options));
+    return new Sandbox(await createParts(driver, options, { choice, moreNames: placeNames }));
+  }
+
+  /** Finds a running sandbox, of this process or another of the host. Throws `not-found`, with why it ended where that is known. */
+  static async connect(sandboxId: string, options: ConnectOptions = {}): Promise<Sandbox> {
+    optionsObject(options, [...placeNames, "lifetimeMs"], { hints: { timeoutMs: "use lifetimeMs" } });
+    const lifetimeMs = parseLifetime("lifetimeMs", options.lifetimeMs);
+    const drivers = await candidateDrivers(options.driver, stateDirOf(options));
+    const sandbox = new Sandbox(await firstThatKnows(drivers, sandboxIdOf(sandboxId)));
+    if (lifetimeMs !== undefined) await atLeast(sandbox, lifetimeMs);
+    return sandbox;
+  }
+
+  /** Running sandboxes, newest first. An async iterable, with E2B's `hasNext` and `nextItems()` beside. */
+  static list(options: ListOptions = {}): SandboxList {
+    optionsObject(options, [...placeNames, "metadata"]);
+    const wanted = textMap("metadata", options.metadata, 32_768);
+    return new SandboxList(() => candidateDrivers(options.driver, stateDirOf(options)), wanted);
+  }
+
+  /** Ends a sandbox and resolves when nothing of it is left. `false`: there is none with this id. */
+  static async kill(sandboxId: string, options: PlaceOptions = {}): Promise<boolean> {
+    optionsObject(options, placeNames);
+    try {
+      const sandbox = await Sandbox.connect(sandboxId, options);
+      await sandbox[Symbol.asyncDispose]();
+      return true;
+    } catch (cause) {
+      if (cause instanceof SandboxError && cause.code === "not-found") return false;
+      throw cause;
+    }
+  }
+}
+
+async function firstThatKnows(drivers: readonly Driver[], id: string): ReturnType<typeof openParts> {
+  let unknown: SandboxError | undefined;
+  for (const driver of drivers) {
+    try {
+      return await openParts(driver, id);
+    } catch (cause) {
+      if (!(cause instanceof SandboxError) || cause.code !== "not-found") throw cause;
+      unknown ??= cause;
+    }
+  }
+  throw unknown ?? new SandboxError("not-found", `there is no sandbox ${id}`);
+}
+
+async function atLeast(sandbox: Sandbox, lifetimeMs: number): Promise<void> {
+  const { endAt } = await sandbox.getInfo();
+  if (endAt.getTime() < Date.now() + lifetimeMs) await sandbox.setTimeout(lifetimeMs);
+}
+
+function stateDirOf(options: PlaceOptions): string {
+  const stateDir = optionalText("stateDir", options.stateDir) ?? defaultStateDir;
+  if (!stateDir.startsWith("/")) throw invalid("stateDir", "expected an absolute path");
+  return stateDir;
+}
