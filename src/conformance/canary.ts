@@ -17,7 +17,10 @@ export interface Canary extends AsyncDisposable {
   visits(): number;
 }
 
-async function listening(server: Server, where: { port: number; host: string } | string): Promise<void> {
+async function listening(
+  server: Server,
+  where: { port: number; host: string } | string,
+): Promise<void> {
   if (typeof where === "string") server.listen(where);
   else server.listen(where);
   await once(server, "listening");
@@ -45,12 +48,16 @@ export async function plantCanary(): Promise<Canary> {
   const bound = tcp.address();
   const port = typeof bound === "object" && bound !== null ? bound.port : 0;
   const cards = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  const bystander: ChildProcess = spawn("sh", ["-c", "sleep 600; exit", token], { stdio: "ignore" });
+  const bystander: ChildProcess = spawn("sh", ["-c", "sleep 600; exit", token], {
+    stdio: "ignore",
+  });
   return {
     token,
     file,
     addresses: [
-      ...cards.map((each) => [each.family === "IPv4" ? "tcp" : "tcp6", each.address, port] as const),
+      ...cards.map(
+        (each) => [each.family === "IPv4" ? "tcp" : "tcp6", each.address, port] as const,
+      ),
       ["unix", `@${token}`, 0],
       ["unix", join(directory, `${token}.sock`), 0],
     ],

@@ -35,8 +35,3 @@ export interface Case {
 export function topic(name: Topic, cases: readonly Omit<Case, "topic">[]): readonly Case[] {
   return cases.map((each) => ({ ...each, topic: name }));
 }
-
-/** Why a case could not be run on this host. Not a failure, and never silent. */
-export class NotRun extends Error {
-  override readonly name = "NotRun";
-}

@@ -1,8 +1,10 @@
 import type { Driver, Machine } from "../core/driver.ts";
+import type { Enforcement } from "../core/enforcement.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { SandboxSpec } from "../core/spec.ts";
-import { NotRun } from "./case.ts";
+
 import { hostView, type HostView } from "./host.ts";
+import { NotRun } from "./not-run.ts";
 import { otherProcess, type OtherProcess, type ProcessRecipe } from "./other.ts";
 import { sandboxSpec, type SpecOverrides } from "./spec.ts";
 
@@ -19,17 +21,24 @@ export interface Context {
   readonly driver: Driver;
   /** Aborts when the case has taken longer than it may. */
   readonly signal: AbortSignal;
-  spec(overrides?: SpecOverrides): SandboxSpec;
-  create(overrides?: SpecOverrides): Promise<Machine>;
-  /** The machine that a case shares with no other but makes only once, over and over the same spec. */
-  track<T extends AsyncDisposable>(resource: T): T;
-  /** What this host shows of a machine. Skips the case where machines are not on this host. */
-  host(): HostView;
-  /** Runs a program that has the same driver as `driver` in another process of this host. */
-  elsewhere(program: string, options?: { readonly envs?: Readonly<Record<string, string>> }): OtherProcess;
-  /** Value of an option as `enforcement()` reports it, or undefined when it is not reported. */
-  enforced(option: string): { readonly value: string; readonly where: string } | undefined;
-  skip(reason: string): never;
+  readonly spec: (overrides?: SpecOverrides) => SandboxSpec;
+  /** A machine of the suite's ordinary size, or as the overrides say. */
+  readonly create: (overrides?: SpecOverrides) => Promise<Machine>;
+  /** Makes the context the owner of a resource, and returns it. */
+  readonly track: <T extends AsyncDisposable>(resource: T) => T;
+  /** What this host shows of machines. Skips the case where machines are not on this host. */
+  readonly host: () => HostView;
+  /** Runs a program that has the same driver, as `driver`, in another process of this host. */
+  readonly elsewhere: (program: string, options?: ElsewhereOptions) => OtherProcess;
+  /** An option as `enforcement()` reports it, or undefined when it is not reported. */
+  readonly enforced: (option: string) => Enforcement | undefined;
+  /** Leaves the case: this host or driver cannot show it. */
+  readonly skip: (reason: string) => never;
+}
+
+export interface ElsewhereOptions {
+  /** Environment of the other process beside its own. */
+  readonly envs?: Readonly<Record<string, string>>;
 }
 
 export interface OpenContext extends AsyncDisposable {
@@ -38,13 +47,18 @@ export interface OpenContext extends AsyncDisposable {
   readonly ids: readonly string[];
 }
 
+function skip(reason: string): never {
+  throw new NotRun(reason);
+}
+
 /** A context for one case. Disposing it ends what the case left running. */
-export function openContext(driver: Driver, options: SuiteOptions, signal: AbortSignal): OpenContext {
+export function openContext(
+  driver: Driver,
+  options: SuiteOptions,
+  signal: AbortSignal,
+): OpenContext {
   const tracked: AsyncDisposable[] = [];
   const ids: string[] = [];
-  const skip = (reason: string): never => {
-    throw new NotRun(reason);
-  };
   const track = <T extends AsyncDisposable>(resource: T): T => {
     tracked.push(resource);
     return resource;
@@ -55,22 +69,21 @@ export function openContext(driver: Driver, options: SuiteOptions, signal: Abort
     spec: sandboxSpec,
     track,
     skip,
-    async create(overrides) {
+    create: async (overrides) => {
       const machine = track(await driver.create(sandboxSpec(overrides), signal));
       ids.push(machine.id);
       return machine;
     },
-    host() {
+    host: () => {
       if (driver.isolation === "hosted") return skip("its machines are not on this host");
       return hostView(options.stateDir);
     },
-    elsewhere(program, settings) {
-      if (options.otherProcess === undefined) return skip("the runner of the suite starts no other process");
+    elsewhere: (program, settings) => {
+      if (options.otherProcess === undefined)
+        return skip("the runner of the suite starts no other process");
       return track(otherProcess(options.otherProcess, program, settings?.envs ?? {}));
     },
-    enforced(option) {
-      return driver.enforcement(sandboxSpec()).find((each) => each.option === option);
-    },
+    enforced: (option) => driver.enforcement(sandboxSpec()).find((each) => each.option === option),
   };
   return {
     context,
@@ -78,7 +91,11 @@ export function openContext(driver: Driver, options: SuiteOptions, signal: Abort
     async [Symbol.asyncDispose]() {
       const failures: unknown[] = [];
       for (const resource of tracked.toReversed()) {
-        await resource[Symbol.asyncDispose]().catch((error: unknown) => failures.push(error));
+        try {
+          await resource[Symbol.asyncDispose]();
+        } catch (error) {
+          failures.push(error);
+        }
       }
       if (failures.length > 0)
         throw new SandboxError("internal", "the case could not be cleaned up", { cause: failures });

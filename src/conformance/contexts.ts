@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { Language } from "../core/code.ts";
 import type { Machine } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
 import { type Case, topic } from "./case.ts";
 import { codeMachine, evaluate, kernels, value } from "./evaluate.ts";
-import { eventually, output, refused, refusedField, run, within } from "./run.ts";
+import { eventually, output, parsed, refused, refusedField, run, within } from "./run.ts";
 
 const limitMs = 120_000;
 
@@ -17,7 +18,10 @@ const endless: Readonly<Record<Language, string>> = {
 const marks: Readonly<Record<Language, readonly [set: string, ask: string]>> = {
   python: ["mark = 'kept'", "print('kept' if 'mark' in globals() else 'lost')"],
   javascript: ["globalThis.mark = 'kept'", "console.log(globalThis.mark ?? 'lost')"],
-  typescript: ["(globalThis as any).mark = 'kept'", "console.log((globalThis as any).mark ?? 'lost')"],
+  typescript: [
+    "(globalThis as any).mark = 'kept'",
+    "console.log((globalThis as any).mark ?? 'lost')",
+  ],
   bash: ["mark=kept", "echo ${mark-lost}"],
 };
 
@@ -37,9 +41,15 @@ export const contextCases: readonly Case[] = topic("code", [
       const two = await code.create({ language: "python" });
       assert.deepEqual([one.language, one.cwd, two.cwd], ["python", "/tmp", "/home/user"]);
       await evaluate(machine, { code: "secret = 1", contextId: one.id });
-      assert.equal((await evaluate(machine, { code: "secret", contextId: two.id })).error?.name, "NameError");
+      assert.equal(
+        (await evaluate(machine, { code: "secret", contextId: two.id })).error?.name,
+        "NameError",
+      );
       assert.equal((await evaluate(machine, "secret")).error?.name, "NameError");
-      assert.equal(await value(machine, { code: "import os; os.getcwd()", contextId: one.id }), "/tmp");
+      assert.equal(
+        await value(machine, { code: "import os; os.getcwd()", contextId: one.id }),
+        "/tmp",
+      );
       const ids = (await code.list()).map((each) => each.id);
       assert.ok(ids.includes(one.id) && ids.includes(two.id));
       await code.remove(one.id);
@@ -58,7 +68,10 @@ export const contextCases: readonly Case[] = topic("code", [
       const made = await code.create({ language: "python" });
       await evaluate(machine, { code: "x = 1", contextId: made.id });
       await code.restart(made.id);
-      assert.equal((await evaluate(machine, { code: "x", contextId: made.id })).error?.name, "NameError");
+      assert.equal(
+        (await evaluate(machine, { code: "x", contextId: made.id })).error?.name,
+        "NameError",
+      );
     },
   },
   {
@@ -69,7 +82,11 @@ export const contextCases: readonly Case[] = topic("code", [
       const machine = await codeMachine(context);
       for (const language of ["python", "bash", "javascript", "typescript"] as const) {
         await evaluate(machine, { code: marks[language][0], language });
-        const endlessRun = evaluate(machine, { code: endless[language], language, timeoutMs: 1500 });
+        const endlessRun = evaluate(machine, {
+          code: endless[language],
+          language,
+          timeoutMs: 1500,
+        });
         await refused(within(language, 30_000, endlessRun), "timed-out");
         assert.equal(await within(language, 30_000, mark(machine, language)), "kept", language);
       }
@@ -100,9 +117,15 @@ export const contextCases: readonly Case[] = topic("code", [
       const code = kernels(machine);
       const made = await code.create({ language: "python" });
       const ran = evaluate(machine, { code: endless.python, contextId: made.id });
-      await eventually("the code runs", async () => (await run(machine, "true")).end.exitCode === 0 || undefined);
+      await eventually(
+        "the code runs",
+        async () => (await run(machine, "true")).end.exitCode === 0 || undefined,
+      );
       setTimeout(() => void code.interrupt(made.id).catch(() => undefined), 700);
-      assert.equal((await within("the interrupted run", 30_000, ran)).error?.name, "KeyboardInterrupt");
+      assert.equal(
+        (await within("the interrupted run", 30_000, ran)).error?.name,
+        "KeyboardInterrupt",
+      );
       await refused(code.interrupt("no-such-context"), "not-found");
     },
   },
@@ -112,15 +135,31 @@ export const contextCases: readonly Case[] = topic("code", [
     limitMs,
     async check(context) {
       const machine = await codeMachine(context);
-      const deaf = "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True:\n    try: time.sleep(1)\n    except BaseException: pass";
-      await refused(within("deaf python", 60_000, evaluate(machine, { code: deaf, timeoutMs: 500 })), "timed-out", "lost");
-      assert.equal(await within("the next run", 60_000, value(machine, "6 * 7")), "42");
+      const deaf =
+        "import signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True:\n    try: time.sleep(1)\n    except BaseException: pass";
       await refused(
-        within("deaf javascript", 60_000, evaluate(machine, { code: "while (true) {}", language: "javascript", timeoutMs: 500 })),
+        within("deaf python", 60_000, evaluate(machine, { code: deaf, timeoutMs: 500 })),
         "timed-out",
         "lost",
       );
-      assert.equal(await within("the next run", 60_000, value(machine, { code: "6 * 7", language: "javascript" })), "42");
+      assert.equal(await within("the next run", 60_000, value(machine, "6 * 7")), "42");
+      await refused(
+        within(
+          "deaf javascript",
+          60_000,
+          evaluate(machine, { code: "while (true) {}", language: "javascript", timeoutMs: 500 }),
+        ),
+        "timed-out",
+        "lost",
+      );
+      assert.equal(
+        await within(
+          "the next run",
+          60_000,
+          value(machine, { code: "6 * 7", language: "javascript" }),
+        ),
+        "42",
+      );
     },
   },
   {
@@ -130,17 +169,25 @@ export const contextCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       await evaluate(machine, "x = 1");
-      for (const death of ["import os; os._exit(3)", "import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "import ctypes; ctypes.string_at(0)"]) {
+      for (const death of [
+        "import os; os._exit(3)",
+        "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
+        "import ctypes; ctypes.string_at(0)",
+      ]) {
         const outcome = await within(
           death,
           60_000,
           evaluate(machine, death).then(
             (done) => done.error?.name,
-            (error: unknown) => (error as { code?: string }).code,
+            (error: unknown) => SandboxError.from(error).code,
           ),
         );
         assert.ok(outcome !== undefined, `the death by ${death} is reported`);
-        assert.equal(await value(machine, "'x' in globals()"), "False", "a new kernel without the old state");
+        assert.equal(
+          await value(machine, "'x' in globals()"),
+          "False",
+          "a new kernel without the old state",
+        );
       }
       assert.equal(await output(machine, "echo still"), "still");
     },
@@ -153,7 +200,11 @@ export const contextCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       const bomb = "x = []\nwhile True: x.append(bytearray(10_000_000))";
-      await within("the bomb", 90_000, evaluate(machine, bomb).catch(() => undefined));
+      await within(
+        "the bomb",
+        90_000,
+        evaluate(machine, bomb).catch(() => undefined),
+      );
       const still = await run(machine, "echo still").catch(() => undefined);
       if (still !== undefined) assert.equal(still.stdout, "still\n");
       else assert.equal(await machine.ended, "out-of-memory");
@@ -167,7 +218,9 @@ export const contextCases: readonly Case[] = topic("code", [
       const machine = await codeMachine(context);
       await evaluate(machine, "log = []");
       const slow = evaluate(machine, "import time\ntime.sleep(1)\nlog.append('first')");
-      const next = new Promise((resolve) => setTimeout(resolve, 200)).then(() => evaluate(machine, "log.append('second')"));
+      const next = new Promise((resolve) => setTimeout(resolve, 200)).then(() =>
+        evaluate(machine, "log.append('second')"),
+      );
       const beside = evaluate(machine, { code: "echo beside", language: "bash" });
       assert.equal((await beside).stdout, "beside\n");
       await Promise.all([slow, next]);
@@ -183,7 +236,11 @@ export const contextCases: readonly Case[] = topic("code", [
       const code = "import subprocess\nsubprocess.run(['sleep', '987'])";
       await refused(evaluate(machine, { code, timeoutMs: 1000 }), "timed-out");
       await eventually("the program is gone", async () => {
-        const ran = await run(machine, "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 98[7]'", { user: "root" });
+        const ran = await run(
+          machine,
+          "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -c 'sleep 98[7]'",
+          { user: "root" },
+        );
         return ran.stdout.trim() === "0" || undefined;
       });
     },
@@ -194,12 +251,37 @@ export const contextCases: readonly Case[] = topic("code", [
     limitMs,
     async check(context) {
       const machine = await codeMachine(context);
-      const unknown = "cobol" as Language;
-      await refusedField(evaluate(machine, { code: "1", language: unknown }), "language", "invalid", "unsupported", "not-found");
-      await refusedField(evaluate(machine, { code: "1", contextId: "nope" }), "contextId", "not-found");
-      await refusedField(evaluate(machine, { code: "1", contextId: "nope", language: "python" }), "contextId", "invalid");
-      await refusedField(kernels(machine).create({ language: unknown }), "language", "invalid", "unsupported", "not-found");
-      await refusedField(kernels(machine).create({ language: "python", cwd: "/no/such" }), "cwd", "invalid", "not-found");
+      const unknown: Language = parsed('"cobol"');
+      await refusedField(
+        evaluate(machine, { code: "1", language: unknown }),
+        "language",
+        "invalid",
+        "unsupported",
+        "not-found",
+      );
+      await refusedField(
+        evaluate(machine, { code: "1", contextId: "nope" }),
+        "contextId",
+        "not-found",
+      );
+      await refusedField(
+        evaluate(machine, { code: "1", contextId: "nope", language: "python" }),
+        "contextId",
+        "invalid",
+      );
+      await refusedField(
+        kernels(machine).create({ language: unknown }),
+        "language",
+        "invalid",
+        "unsupported",
+        "not-found",
+      );
+      await refusedField(
+        kernels(machine).create({ language: "python", cwd: "/no/such" }),
+        "cwd",
+        "invalid",
+        "not-found",
+      );
       await refused(kernels(machine).restart("nope"), "not-found");
       await refused(kernels(machine).remove("nope"), "not-found");
     },

@@ -11,7 +11,11 @@ async function watched(
   machine: Machine,
   options: { readonly path: string; readonly recursive?: boolean },
   act: () => Promise<unknown>,
-): Promise<{ readonly seen: WatchEvent[]; shows(type: string, name: string): Promise<void>; stop(): Promise<void> }> {
+): Promise<{
+  readonly seen: WatchEvent[];
+  shows(type: string, name: string): Promise<void>;
+  stop(): Promise<void>;
+}> {
   const watch = await machine.files.watch(options.path, { recursive: options.recursive ?? false });
   const seen: WatchEvent[] = [];
   const reading = (async () => {
@@ -21,8 +25,9 @@ async function watched(
   return {
     seen,
     async shows(type, name) {
-      await eventually(`${type} of ${name} among ${JSON.stringify(seen)}`, async () =>
-        seen.some((each) => each.type === type && each.name === name) || undefined,
+      await eventually(
+        `${type} of ${name} among ${JSON.stringify(seen)}`,
+        async () => seen.some((each) => each.type === type && each.name === name) || undefined,
       );
     },
     async stop() {
@@ -37,11 +42,21 @@ export const directoryCases: readonly Case[] = topic("files", [
     name: "a directory is listed to the depth that was asked for",
     async check({ create }) {
       const machine = await create();
-      await output(machine, "mkdir -p /tmp/tree/a/b/c; touch /tmp/tree/top /tmp/tree/a/one /tmp/tree/a/b/two");
+      await output(
+        machine,
+        "mkdir -p /tmp/tree/a/b/c; touch /tmp/tree/top /tmp/tree/a/one /tmp/tree/a/b/two",
+      );
       const paths = async (depth?: number): Promise<string[]> =>
-        (await machine.files.list("/tmp/tree", depth === undefined ? {} : { depth })).map((entry) => entry.path).sort();
+        (await machine.files.list("/tmp/tree", depth === undefined ? {} : { depth }))
+          .map((entry) => entry.path)
+          .toSorted();
       assert.deepEqual(await paths(), ["/tmp/tree/a", "/tmp/tree/top"]);
-      assert.deepEqual(await paths(2), ["/tmp/tree/a", "/tmp/tree/a/b", "/tmp/tree/a/one", "/tmp/tree/top"]);
+      assert.deepEqual(await paths(2), [
+        "/tmp/tree/a",
+        "/tmp/tree/a/b",
+        "/tmp/tree/a/one",
+        "/tmp/tree/top",
+      ]);
       assert.equal((await paths(10)).length, 6);
       assert.deepEqual(await machine.files.list("/tmp/tree/a/b/c"), []);
     },
@@ -50,7 +65,10 @@ export const directoryCases: readonly Case[] = topic("files", [
     name: "an entry tells name, path, type, size, mode, owner and time as the machine sees them",
     async check({ create }) {
       const machine = await create();
-      await output(machine, "printf 12345 > /tmp/entry; chmod 640 /tmp/entry; touch -d 2020-02-03T04:05:06Z /tmp/entry; mkdir /tmp/dir; chmod 755 /tmp/dir");
+      await output(
+        machine,
+        "printf 12345 > /tmp/entry; chmod 640 /tmp/entry; touch -d 2020-02-03T04:05:06Z /tmp/entry; mkdir /tmp/dir; chmod 755 /tmp/dir",
+      );
       const file = await machine.files.stat("/tmp/entry");
       assert.deepEqual(
         { ...file, modifiedAt: file.modifiedAt.toISOString() },
@@ -69,7 +87,10 @@ export const directoryCases: readonly Case[] = topic("files", [
         },
       );
       const directory = await machine.files.stat("/tmp/dir");
-      assert.deepEqual([directory.type, directory.permissions, directory.mode], ["directory", "drwxr-xr-x", 0o755]);
+      assert.deepEqual(
+        [directory.type, directory.permissions, directory.mode],
+        ["directory", "drwxr-xr-x", 0o755],
+      );
       assert.equal((await machine.files.stat("/etc/passwd")).owner, "root");
     },
   },
@@ -77,7 +98,10 @@ export const directoryCases: readonly Case[] = topic("files", [
     name: "a link is followed inside the machine and says where it points; a dangling one and a loop are no trap",
     async check({ create }) {
       const machine = await create();
-      await output(machine, "cd /tmp; echo real > target; ln -s target link; ln -s /nowhere dangling; ln -s loop-b loop-a; ln -s loop-a loop-b; mkdir d; ln -s /tmp/d dl; ln -s . d/self");
+      await output(
+        machine,
+        "cd /tmp; echo real > target; ln -s target link; ln -s /nowhere dangling; ln -s loop-b loop-a; ln -s loop-a loop-b; mkdir d; ln -s /tmp/d dl; ln -s . d/self",
+      );
       const link = await machine.files.stat("/tmp/link");
       assert.deepEqual([link.type, link.symlinkTarget], ["file", "/tmp/target"]);
       assert.equal((await machine.files.stat("/tmp/dl")).type, "directory");
@@ -86,7 +110,11 @@ export const directoryCases: readonly Case[] = topic("files", [
       const listed = await machine.files.list("/tmp", { depth: 20 });
       assert.ok(listed.length < 100, "a link to its own directory is not walked");
       await machine.files.remove("/tmp/dl");
-      assert.equal((await machine.files.stat("/tmp/d")).type, "directory", "removing a link leaves its target");
+      assert.equal(
+        (await machine.files.stat("/tmp/d")).type,
+        "directory",
+        "removing a link leaves its target",
+      );
     },
   },
   {
@@ -108,17 +136,26 @@ export const directoryCases: readonly Case[] = topic("files", [
       const moved = await machine.files.move("/tmp/from", "/tmp/new/place/to");
       assert.deepEqual([moved.path, moved.name, moved.type], ["/tmp/new/place/to", "to", "file"]);
       await machine.files.move("/tmp/new", "/tmp/newer");
-      assert.equal(await output(machine, "cat /tmp/newer/place/to; ls /tmp/from 2>&1 | grep -c 'No such'"), "f1");
+      assert.equal(
+        await output(machine, "cat /tmp/newer/place/to; ls /tmp/from 2>&1 | grep -c 'No such'"),
+        "f1",
+      );
     },
   },
   {
     name: "removing takes all below, and what is missing is no error",
     async check({ create }) {
       const machine = await create();
-      await output(machine, "mkdir -p /tmp/gone/a/b; touch /tmp/gone/a/b/c; ln -s /home/user /tmp/gone/home; touch /home/user/stays");
+      await output(
+        machine,
+        "mkdir -p /tmp/gone/a/b; touch /tmp/gone/a/b/c; ln -s /home/user /tmp/gone/home; touch /home/user/stays",
+      );
       await machine.files.remove("/tmp/gone");
       await machine.files.remove("/tmp/gone");
-      assert.equal(await output(machine, "ls /home/user/stays; test -e /tmp/gone || echo gone"), "/home/user/stays\ngone");
+      assert.equal(
+        await output(machine, "ls /home/user/stays; test -e /tmp/gone || echo gone"),
+        "/home/user/stays\ngone",
+      );
     },
   },
   {
@@ -128,7 +165,11 @@ export const directoryCases: readonly Case[] = topic("files", [
       const machine = await create();
       await output(machine, "mkdir /tmp/wide; cd /tmp/wide; seq 10000 | xargs touch");
       assert.equal((await machine.files.list("/tmp/wide")).length, 10_000);
-      await output(machine, ["python3", "-c", "import os\nos.chdir('/tmp')\nfor i in range(1500):\n  os.mkdir('deep'); os.chdir('deep')"]);
+      await output(machine, [
+        "python3",
+        "-c",
+        "import os\nos.chdir('/tmp')\nfor i in range(1500):\n  os.mkdir('deep'); os.chdir('deep')",
+      ]);
       const listing = machine.files.list("/tmp", { depth: 4_000_000 }).then(
         (entries) => entries.length,
         () => 0,
@@ -144,7 +185,10 @@ export const directoryCases: readonly Case[] = topic("files", [
       const machine = await create();
       await output(machine, "mkdir /tmp/w");
       const watch = await watched(machine, { path: "/tmp/w" }, () =>
-        output(machine, "cd /tmp/w; echo a > one; chmod 600 one; mv one two; rm two; mkdir sub; sleep 0.2; echo b > sub/below"),
+        output(
+          machine,
+          "cd /tmp/w; echo a > one; chmod 600 one; mv one two; rm two; mkdir sub; sleep 0.2; echo b > sub/below",
+        ),
       );
       await watch.shows("create", "one");
       await watch.shows("write", "one");
@@ -153,7 +197,10 @@ export const directoryCases: readonly Case[] = topic("files", [
       await watch.shows("create", "two");
       await watch.shows("remove", "two");
       await watch.shows("create", "sub");
-      assert.ok(!watch.seen.some((each) => each.name === "sub/below"), "what is below is not reported");
+      assert.ok(
+        !watch.seen.some((each) => each.name === "sub/below"),
+        "what is below is not reported",
+      );
       await watch.stop();
     },
   },
@@ -163,7 +210,10 @@ export const directoryCases: readonly Case[] = topic("files", [
       const machine = await create();
       await output(machine, "mkdir -p /tmp/r/was");
       const watch = await watched(machine, { path: "/tmp/r", recursive: true }, () =>
-        output(machine, "cd /tmp/r; echo a > was/one; mkdir -p late/r; sleep 0.5; echo b > late/r/two"),
+        output(
+          machine,
+          "cd /tmp/r; echo a > was/one; mkdir -p late/r; sleep 0.5; echo b > late/r/two",
+        ),
       );
       await watch.shows("create", "was/one");
       await watch.shows("create", "late/r/two");

@@ -20,7 +20,10 @@ export function kernels(machine: Machine): CodeContexts {
 
 /** A machine with kernels: the data-science template, with memory for pandas. */
 export async function codeMachine(context: Context): Promise<Machine> {
-  return context.create({ template: "code-interpreter", resources: { memoryMiB: 1024, pids: 512 } });
+  return context.create({
+    template: "code-interpreter",
+    resources: { memoryMiB: 1024, pids: 512 },
+  });
 }
 
 /** Runs code to its end and collects what it gave. */
@@ -34,18 +37,24 @@ export async function evaluate(
   let error: CodeError | undefined;
   let count: number | undefined;
   const results: CodeResult[] = [];
-  for await (const event of kernels(machine).run(typeof request === "string" ? { code: request } : request, signal)) {
+  for await (const event of kernels(machine).run(
+    typeof request === "string" ? { code: request } : request,
+    signal,
+  )) {
     if (event.type === "stdout") stdout += event.text;
     else if (event.type === "stderr") stderr += event.text;
     else if (event.type === "result") results.push(event.result);
     else if (event.type === "error") error = event.error;
-    else count = event.count;
+    else if (event.type === "execution-count") count = event.count;
   }
   return { stdout, stderr, results, error, count };
 }
 
 /** Text of the last expression. Fails when the code failed. */
-export async function value(machine: Machine, request: string | RunRequest): Promise<string | undefined> {
+export async function value(
+  machine: Machine,
+  request: string | RunRequest,
+): Promise<string | undefined> {
   const done = await evaluate(machine, request);
   assert.equal(done.error, undefined, JSON.stringify(done.error));
   return done.results.find((each) => each.isMainResult)?.text;

@@ -100,7 +100,10 @@ export const fileCases: readonly Case[] = topic("files", [
       await machine.files.write("/home/user/a/b/c/file", bytesOf("a longer one"));
       await machine.files.write("/home/user/a/b/c/file", bytesOf("short"));
       assert.equal(await read(machine, "/home/user/a/b/c/file"), "short");
-      assert.equal(await output(machine, "stat -c %U /home/user/a /home/user/a/b/c/file"), "user\nuser");
+      assert.equal(
+        await output(machine, "stat -c %U /home/user/a /home/user/a/b/c/file"),
+        "user\nuser",
+      );
     },
   },
   {
@@ -110,7 +113,10 @@ export const fileCases: readonly Case[] = topic("files", [
       assert.equal((await machine.files.write("rel/one", bytesOf("1"))).path, "/home/user/rel/one");
       assert.equal((await machine.files.write("~/two", bytesOf("2"))).path, "/home/user/two");
       assert.equal(await output(machine, "cat /home/user/rel/one /home/user/two"), "12");
-      assert.equal((await machine.files.write("three", bytesOf("3"), { user: "root" })).path, "/root/three");
+      assert.equal(
+        (await machine.files.write("three", bytesOf("3"), { user: "root" })).path,
+        "/root/three",
+      );
     },
   },
   {
@@ -122,8 +128,14 @@ export const fileCases: readonly Case[] = topic("files", [
         data: bytesOf(`content ${index}`),
       }));
       const written = await machine.files.writeMany(files);
-      assert.deepEqual(written.map((each) => each.path), files.map((each) => each.path));
-      assert.equal(await output(machine, "find /tmp/many -type f | wc -l; cat /tmp/many/9/499"), "500\ncontent 499");
+      assert.deepEqual(
+        written.map((each) => each.path),
+        files.map((each) => each.path),
+      );
+      assert.equal(
+        await output(machine, "find /tmp/many -type f | wc -l; cat /tmp/many/9/499"),
+        "500\ncontent 499",
+      );
       assert.deepEqual(await machine.files.writeMany([]), []);
     },
   },
@@ -131,10 +143,20 @@ export const fileCases: readonly Case[] = topic("files", [
     name: "names with spaces, quotes, line ends, unicode and percent signs stay as they are",
     async check({ create }) {
       const machine = await create();
-      const names = ["a b", 'q"u\'o', "üñï ☃ 漢字 🙂", "%2e%2e", "new\nline", "-rf", "semi;colon&?#", "back\\slash", "\u2028"];
+      const names = [
+        "a b",
+        "q\"u'o",
+        "üñï ☃ 漢字 🙂",
+        "%2e%2e",
+        "new\nline",
+        "-rf",
+        "semi;colon&?#",
+        "back\\slash",
+        "\u2028",
+      ];
       for (const name of names) await machine.files.write(`/tmp/names/${name}`, bytesOf(name));
       const listed = (await machine.files.list("/tmp/names")).map((entry) => entry.name);
-      assert.deepEqual([...listed].sort(), [...names].sort());
+      assert.deepEqual(listed.toSorted(), names.toSorted());
       for (const name of names) {
         assert.equal(await read(machine, `/tmp/names/${name}`), name);
         assert.equal((await machine.files.stat(`/tmp/names/${name}`)).path, `/tmp/names/${name}`);
@@ -145,8 +167,13 @@ export const fileCases: readonly Case[] = topic("files", [
     name: "metadata is kept with a file and replaced at the next write",
     async check({ create }) {
       const machine = await create();
-      await machine.files.write("/home/user/meta", bytesOf("x"), { metadata: { origin: "here", kind: "test" } });
-      assert.deepEqual((await machine.files.stat("/home/user/meta")).metadata, { origin: "here", kind: "test" });
+      await machine.files.write("/home/user/meta", bytesOf("x"), {
+        metadata: { origin: "here", kind: "test" },
+      });
+      assert.deepEqual((await machine.files.stat("/home/user/meta")).metadata, {
+        origin: "here",
+        kind: "test",
+      });
       await machine.files.write("/home/user/meta", bytesOf("y"), { metadata: { kind: "other" } });
       assert.deepEqual((await machine.files.stat("/home/user/meta")).metadata, { kind: "other" });
     },
@@ -162,9 +189,21 @@ export const fileCases: readonly Case[] = topic("files", [
       await refused(machine.files.remove("/root/secret"), "denied", "not-found");
       await refused(machine.files.list("/root"), "denied");
       await refused(machine.files.makeDir("/usr/mine"), "denied");
-      await refused(machine.files.move("/etc/hostname", "/tmp/h"), "denied", "invalid", "conflict", "not-found");
+      await refused(
+        machine.files.move("/etc/hostname", "/tmp/h"),
+        "denied",
+        "invalid",
+        "conflict",
+        "not-found",
+      );
       assert.equal(await output(machine, "cat /root/secret", { user: "root" }), "s");
-      await refusedField(machine.files.read("/tmp", { user: "no-such-user" }), "user", "unauthenticated", "invalid", "not-found");
+      await refusedField(
+        machine.files.read("/tmp", { user: "no-such-user" }),
+        "user",
+        "unauthenticated",
+        "invalid",
+        "not-found",
+      );
     },
   },
   {
@@ -174,14 +213,24 @@ export const fileCases: readonly Case[] = topic("files", [
       await refused(machine.files.read("/etc"), "invalid");
       await refused(machine.files.list("/etc/passwd"), "invalid");
       await refused(machine.files.write("/etc", bytesOf("x"), { user: "root" }), "invalid");
-      await refused(machine.files.write("/etc/passwd/below", bytesOf("x"), { user: "root" }), "invalid", "not-found", "denied");
+      await refused(
+        machine.files.write("/etc/passwd/below", bytesOf("x"), { user: "root" }),
+        "invalid",
+        "not-found",
+        "denied",
+      );
     },
   },
   {
     name: "what is missing is not found, by path",
     async check({ create }) {
       const { files } = await create();
-      for (const attempt of [files.read("/no/file"), files.stat("/no/file"), files.list("/no/dir"), files.move("/no/a", "/tmp/b")])
+      for (const attempt of [
+        files.read("/no/file"),
+        files.stat("/no/file"),
+        files.list("/no/dir"),
+        files.move("/no/a", "/tmp/b"),
+      ])
         await refusedField(attempt, "path", "not-found");
       await files.remove("/no/file");
     },
@@ -191,16 +240,42 @@ export const fileCases: readonly Case[] = topic("files", [
     limitMs: 90_000,
     async check({ create }) {
       const machine = await create();
-      await output(machine, `mkfifo /tmp/fifo; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('/tmp/sock')"`);
+      await output(
+        machine,
+        `mkfifo /tmp/fifo; python3 -c "import socket; socket.socket(socket.AF_UNIX).bind('/tmp/sock')"`,
+      );
       for (const path of ["/tmp/fifo", "/tmp/sock"])
-        await refused(within(path, 15_000, machine.files.read(path).then(async (content) => content.bytes())), "invalid", "denied", "unavailable");
+        await refused(
+          within(
+            path,
+            15_000,
+            machine.files.read(path).then(async (content) => content.bytes()),
+          ),
+          "invalid",
+          "denied",
+          "unavailable",
+        );
       for (const path of ["/dev/zero", "/dev/full"]) {
-        const reading = machine.files.read(path, { length: 1000 }).then(async (content) => (await content.bytes()).length);
-        const size = await within(path, 15_000, reading.catch(() => 0));
+        const reading = machine.files
+          .read(path, { length: 1000 })
+          .then(async (content) => (await content.bytes()).length);
+        const size = await within(
+          path,
+          15_000,
+          reading.catch(() => 0),
+        );
         assert.ok(size <= 1000, `${path} gave ${size} bytes`);
       }
-      await refused(within("a write", 15_000, machine.files.write("/tmp/fifo", bytesOf("x"))), "invalid", "denied", "conflict").catch(
-        async () => assert.ok((await machine.files.stat("/tmp/fifo")).sizeBytes <= 1, "the FIFO was replaced by a file"),
+      await refused(
+        within("a write", 15_000, machine.files.write("/tmp/fifo", bytesOf("x"))),
+        "invalid",
+        "denied",
+        "conflict",
+      ).catch(async () =>
+        assert.ok(
+          (await machine.files.stat("/tmp/fifo")).sizeBytes <= 1,
+          "the FIFO was replaced by a file",
+        ),
       );
       assert.equal(await output(machine, "echo still"), "still");
     },
@@ -218,10 +293,17 @@ export const fileCases: readonly Case[] = topic("files", [
     async check({ create }) {
       const machine = await create({ resources: { diskMiB: 64 } });
       await machine.files.write("/home/user/kept", bytesOf("before"));
-      const error = await refused(machine.files.write("/home/user/kept", randomBytes(200 << 20)), "disk-full");
+      const error = await refused(
+        machine.files.write("/home/user/kept", randomBytes(200 << 20)),
+        "disk-full",
+      );
       assert.ok(error.mend !== undefined, "the error says what mends it");
       assert.equal(await read(machine, "/home/user/kept"), "before");
-      assert.equal(await output(machine, "ls -A /home/user | grep -v '^\\.' "), "kept", "nothing half-written is left");
+      assert.equal(
+        await output(machine, "ls -A /home/user | grep -v '^\\.' "),
+        "kept",
+        "nothing half-written is left",
+      );
       await output(machine, "head -c 200000000 /dev/zero > /home/user/filler || true");
       await refused(machine.files.write("/home/user/more", randomBytes(4 << 20)), "disk-full");
       await machine.files.remove("/home/user/filler");

@@ -87,7 +87,11 @@ for n in range(1 << 20):
     alone: true,
     async check({ create }) {
       const machine = await create({ resources: { memoryMiB: 256 } });
-      const flood = await start(machine, "head -c 1073741824 /dev/zero; touch /tmp/done; sleep 1000", { tag: "flood" });
+      const flood = await start(
+        machine,
+        "head -c 1073741824 /dev/zero; touch /tmp/done; sleep 1000",
+        { tag: "flood" },
+      );
       flood.detach();
       await within("the unread flood", 50_000, untilExists(machine, "/tmp/done"));
       assert.ok((await agentKiB(machine)) < 64 * 1024, "the agent stays small");
@@ -99,14 +103,24 @@ for n in range(1 << 20):
       const ran = await start(await create(), ["printf", "\\377\\300\\200\\355\\240\\200ok"]);
       const parts: Uint8Array[] = [];
       for await (const part of ran.output) parts.push(part.bytes);
-      assert.deepEqual([...Buffer.concat(parts)], [0xff, 0xc0, 0x80, 0xed, 0xa0, 0x80, 0x6f, 0x6b]);
+      assert.deepEqual(
+        Array.from(Buffer.concat(parts)),
+        [0xff, 0xc0, 0x80, 0xed, 0xa0, 0x80, 0x6f, 0x6b],
+      );
     },
   },
   {
     name: "many small writes arrive in order and complete",
     async check({ create }) {
-      const ran = await run(await create(), ["bash", "-c", "for i in {1..20000}; do echo $i; done"]);
-      assert.equal(ran.stdout, Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join(""));
+      const ran = await run(await create(), [
+        "bash",
+        "-c",
+        "for i in {1..20000}; do echo $i; done",
+      ]);
+      assert.equal(
+        ran.stdout,
+        Array.from({ length: 20_000 }, (_, index) => `${index + 1}\n`).join(""),
+      );
     },
   },
 ]);

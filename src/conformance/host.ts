@@ -129,7 +129,10 @@ async function cpuMs(processes: readonly HostProcess[]): Promise<number> {
 async function processTraces(id: string): Promise<readonly string[]> {
   const found = await members(id);
   const described = await Promise.all(
-    found.map(async ({ pid }) => `process ${pid}: ${(await text(`/proc/${pid}/cmdline`)).replaceAll("\0", " ").slice(0, 200)}`),
+    found.map(
+      async ({ pid }) =>
+        `process ${pid}: ${(await text(`/proc/${pid}/cmdline`)).replaceAll("\0", " ").slice(0, 200)}`,
+    ),
   );
   return described;
 }
@@ -142,12 +145,20 @@ async function mountTraces(id: string): Promise<readonly string[]> {
     if (namespace === "" || seen.has(namespace)) continue;
     seen.add(namespace);
     const lines = (await text(`/proc/${pid}/mountinfo`)).split("\n");
-    found.push(...lines.filter((line) => line.includes(id)).map((line) => `mount in namespace of ${pid}: ${line}`));
+    found.push(
+      ...lines
+        .filter((line) => line.includes(id))
+        .map((line) => `mount in namespace of ${pid}: ${line}`),
+    );
   }
   return found;
 }
 
-async function controlGroupTraces(id: string, path = "/sys/fs/cgroup", depth = 0): Promise<readonly string[]> {
+async function controlGroupTraces(
+  id: string,
+  path = "/sys/fs/cgroup",
+  depth = 0,
+): Promise<readonly string[]> {
   const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
   const found: string[] = [];
   for (const entry of entries) {
@@ -174,12 +185,24 @@ async function socketTraces(id: string): Promise<readonly string[]> {
 }
 
 /** Where runtimes keep their own state, beside the driver's directory. */
-const runtimeDirectories = ["/run", "/run/runc", "/run/runsc", "/run/netns", "/var/run", "/dev/shm", "/tmp"];
+const runtimeDirectories = [
+  "/run",
+  "/run/runc",
+  "/run/runsc",
+  "/run/netns",
+  "/var/run",
+  "/dev/shm",
+  "/tmp",
+];
 
-async function directoryTraces(stateDir: string | undefined, id: string): Promise<readonly string[]> {
+async function directoryTraces(
+  stateDir: string | undefined,
+  id: string,
+): Promise<readonly string[]> {
   const found: string[] = [];
   for (const directory of runtimeDirectories)
-    for (const name of await names(directory)) if (name.includes(id)) found.push(`${directory}/${name}`);
+    for (const name of await names(directory))
+      if (name.includes(id)) found.push(`${directory}/${name}`);
   if (stateDir === undefined) return found;
   for (const entry of await readdir(stateDir, { withFileTypes: true }).catch(() => [])) {
     if (!entry.isDirectory() || entry.name === "ended" || entry.name === "templates") continue;
@@ -189,7 +212,10 @@ async function directoryTraces(stateDir: string | undefined, id: string): Promis
   return found;
 }
 
-async function appearing(stateDir: string | undefined, act: () => Promise<unknown>): Promise<readonly string[]> {
+async function appearing(
+  stateDir: string | undefined,
+  act: () => Promise<unknown>,
+): Promise<readonly string[]> {
   const directory = `${stateDir}/machines`;
   const before = new Set(await names(directory));
   const seen = new Set<string>();
@@ -228,7 +254,7 @@ async function kernelSettings(): Promise<Readonly<Record<string, string>>> {
   values["modules"] = (await text("/proc/modules"))
     .split("\n")
     .map((line) => line.split(" ")[0])
-    .sort()
+    .toSorted((one, other) => one?.localeCompare(other ?? "") ?? 0)
     .join(" ");
   return values;
 }

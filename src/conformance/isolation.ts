@@ -5,9 +5,9 @@ import { dirname } from "node:path";
 import { plantCanary } from "./canary.ts";
 import { type Case, topic } from "./case.ts";
 import { descriptorsProbe, nodesProbe, searchProbe } from "./probes/search.ts";
-import { output, probe, run, start } from "./run.ts";
+import { output, parsed, probe, run, start } from "./run.ts";
 
-const reversed = (token: string): string => [...token].reverse().join("");
+const reversed = (token: string): string => token.split("").toReversed().join("");
 const newToken = (): string => `token${randomBytes(12).toString("hex")}`;
 
 /** Device nodes that an ordinary program needs and that lead nowhere: null, zero, full, random, urandom, tty, console, ptmx. */
@@ -35,12 +35,18 @@ export const isolationCases: readonly Case[] = topic("isolation", [
           lease: { lifetimeMs: 120000, idleTimeoutMs: 0, detached: false }, egress: { allowOut: [], denyOut: [] }, envs: {}, metadata: {}, seccomp: undefined };
         say((await driver.create(spec)).id);
         await new Promise(() => setInterval(() => {}, 1000));`;
-      const other = elsewhere(program, { envs: { CANARY_SECRET: token, AWS_SECRET_ACCESS_KEY: token } });
-      const machine = track(await driver.open(JSON.parse(await other.line()) as string));
+      const other = elsewhere(program, {
+        envs: { CANARY_SECRET: token, AWS_SECRET_ACCESS_KEY: token },
+      });
+      const machine = track(await driver.open(parsed<string>(await other.line())));
       for (const user of ["user", "root"])
         assert.deepEqual(await probe(machine, searchProbe, { user, values: reversed(token) }), []);
       const first = await output(machine, "tr '\\0' '\\n' < /proc/1/environ", { user: "root" });
-      assert.doesNotMatch(first, /NODE|npm|SSH|AWS|TOKEN|SECRET|E2B_/i, "the first process knows nothing of the host");
+      assert.doesNotMatch(
+        first,
+        /NODE|npm|SSH|AWS|TOKEN|SECRET|E2B_/i,
+        "the first process knows nothing of the host",
+      );
     },
   },
   {
@@ -49,17 +55,39 @@ export const isolationCases: readonly Case[] = topic("isolation", [
       host();
       const canary = track(await plantCanary());
       const machine = await create();
-      const prefixes = ["", "/proc/1/root", "/proc/self/root", "/proc/1/cwd/../../..", "/proc/self/cwd/../../../..", "/../../../..", "/tmp/to-root", "/tmp/up"];
+      const prefixes = [
+        "",
+        "/proc/1/root",
+        "/proc/self/root",
+        "/proc/1/cwd/../../..",
+        "/proc/self/cwd/../../../..",
+        "/../../../..",
+        "/tmp/to-root",
+        "/tmp/up",
+      ];
       await output(machine, "ln -s / /tmp/to-root; ln -s ../../../../../.. /tmp/up");
       const escapes = prefixes.map((prefix) => `${prefix}${canary.file}`);
-      const deep = Array.from({ length: 24 }, (_, fd) => `/proc/self/fd/${fd}/../../../../../..${canary.file}`);
-      const found = await probe(machine, "print(json.dumps([p for p in values if os.path.exists(p)]))", { user: "root", values: [...escapes, ...deep] });
+      const deep = Array.from(
+        { length: 24 },
+        (_, fd) => `/proc/self/fd/${fd}/../../../../../..${canary.file}`,
+      );
+      const found = await probe(
+        machine,
+        "print(json.dumps([p for p in values if os.path.exists(p)]))",
+        { user: "root", values: [...escapes, ...deep] },
+      );
       assert.deepEqual(found, []);
       for (const path of escapes) {
         await assert.rejects(machine.files.read(path, { user: "root" }), `reading ${path}`);
-        await machine.files.write(path, Buffer.from("overwritten"), { user: "root" }).catch(() => undefined);
+        await machine.files
+          .write(path, Buffer.from("overwritten"), { user: "root" })
+          .catch(() => undefined);
       }
-      assert.equal(await readFile(canary.file, "utf8"), `content ${canary.token}\n`, "the host's file is untouched");
+      assert.equal(
+        await readFile(canary.file, "utf8"),
+        `content ${canary.token}\n`,
+        "the host's file is untouched",
+      );
     },
   },
   {
@@ -69,8 +97,16 @@ export const isolationCases: readonly Case[] = topic("isolation", [
       const canary = track(await plantCanary());
       const machine = await create();
       for (let fd = 3; fd < 12; fd += 1)
-        for (const cwd of [`/proc/self/fd/${fd}`, `/proc/1/fd/${fd}`, `/proc/self/fd/${fd}/../../..`]) {
-          const ran = await run(machine, `ls -d ../../../../../..${canary.file} ./${dirname(canary.file)}`, { cwd, user: "root" }).catch(() => undefined);
+        for (const cwd of [
+          `/proc/self/fd/${fd}`,
+          `/proc/1/fd/${fd}`,
+          `/proc/self/fd/${fd}/../../..`,
+        ]) {
+          const ran = await run(
+            machine,
+            `ls -d ../../../../../..${canary.file} ./${dirname(canary.file)}`,
+            { cwd, user: "root" },
+          ).catch(() => undefined);
           assert.ok(ran === undefined || !ran.stdout.includes(canary.token), cwd);
         }
     },
@@ -80,10 +116,19 @@ export const isolationCases: readonly Case[] = topic("isolation", [
     async check({ create }) {
       const machine = await create();
       for (const user of ["user", "root"]) {
-        const [found, own] = await probe<[[number, number, string, boolean][], number]>(machine, descriptorsProbe, { user });
-        const mine = found.filter(([pid, fd, target]) => pid === own && fd > 2 && !target.startsWith("/proc"));
+        const [found, own] = await probe<[[number, number, string, boolean][], number]>(
+          machine,
+          descriptorsProbe,
+          { user },
+        );
+        const mine = found.filter(
+          ([pid, fd, target]) => pid === own && fd > 2 && !target.startsWith("/proc"),
+        );
         assert.deepEqual(mine, [], "the command's descriptors");
-        const directories = found.filter(([pid, , target, isDirectory]) => isDirectory && pid !== own && !/^\/(sys\/fs\/cgroup|proc)/.test(target));
+        const directories = found.filter(
+          ([pid, , target, isDirectory]) =>
+            isDirectory && pid !== own && !/^\/(sys\/fs\/cgroup|proc)/.test(target),
+        );
         assert.deepEqual(directories, [], "open directories");
       }
     },
@@ -92,13 +137,30 @@ export const isolationCases: readonly Case[] = topic("isolation", [
     name: "there is no device but the null family, and no socket of the host",
     async check({ create }) {
       const machine = await create();
-      const nodes = await probe<[string, string, number, number][]>(machine, nodesProbe, { user: "root" });
+      const nodes = await probe<[string, string, number, number][]>(machine, nodesProbe, {
+        user: "root",
+      });
       const wrong = nodes.filter(
-        ([, kind, major, minor]) => kind !== "character" || (major !== 136 && !harmlessDevices.has(`${major}:${minor}`)),
+        ([, kind, major, minor]) =>
+          kind !== "character" || (major !== 136 && !harmlessDevices.has(`${major}:${minor}`)),
       );
       assert.deepEqual(wrong, []);
-      const sockets = ["/var/run/docker.sock", "/run/docker.sock", "/run/containerd/containerd.sock", "/run/dbus/system_bus_socket", "/run/systemd/private", "/run/podman/podman.sock", "/run/crio/crio.sock"];
-      assert.deepEqual(await probe(machine, "print(json.dumps([p for p in values if os.path.exists(p)]))", { values: sockets, user: "root" }), []);
+      const sockets = [
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/run/containerd/containerd.sock",
+        "/run/dbus/system_bus_socket",
+        "/run/systemd/private",
+        "/run/podman/podman.sock",
+        "/run/crio/crio.sock",
+      ];
+      assert.deepEqual(
+        await probe(machine, "print(json.dumps([p for p in values if os.path.exists(p)]))", {
+          values: sockets,
+          user: "root",
+        }),
+        [],
+      );
     },
   },
   {
@@ -118,9 +180,18 @@ print("ready", segment, flush=True)
 time.sleep(1000)`;
       const holder = await start(one, ["python3", "-c", `import os, sys\n${program}`, token]);
       await holder.output[Symbol.asyncIterator]().next();
-      assert.notDeepEqual(await probe(one, searchProbe, { values: reversed(token) }), [], "the search finds it where it is");
-      for (const user of ["user", "root"]) assert.deepEqual(await probe(two, searchProbe, { user, values: reversed(token) }), []);
-      const segment = await probe<number>(two, "import ctypes\nprint(json.dumps(ctypes.CDLL(None).shmget(0x1234, 4096, 0o666)))", { user: "root" });
+      assert.notDeepEqual(
+        await probe(one, searchProbe, { values: reversed(token) }),
+        [],
+        "the search finds it where it is",
+      );
+      for (const user of ["user", "root"])
+        assert.deepEqual(await probe(two, searchProbe, { user, values: reversed(token) }), []);
+      const segment = await probe<number>(
+        two,
+        "import ctypes\nprint(json.dumps(ctypes.CDLL(None).shmget(0x1234, 4096, 0o666)))",
+        { user: "root" },
+      );
       assert.equal(segment, -1, "its shared memory is not there");
       assert.equal(await output(two, "ls /proc | grep -c '^[0-9]' | awk '{print ($1 < 20)}'"), "1");
     },
@@ -128,8 +199,10 @@ time.sleep(1000)`;
   {
     name: "what one sandbox writes into the template or the guest layer no other sees, also a later one",
     async check({ create }) {
-      const changed = "for f in /usr/bin/python3 /etc/passwd /etc/hosts /.cofferdam/agent; do echo changed >> $f; done; echo x > /etc/new; rm -rf /usr/share/doc /.cofferdam/agent; chmod 777 /etc; true";
-      const sums = "sha256sum /etc/passwd /etc/hostname-probe $(readlink -f /usr/bin/python3) 2>/dev/null; stat -c %a /etc; ls /etc/new 2>/dev/null; ls -ld /usr/share/doc | cut -c1-10; true";
+      const changed =
+        "for f in /usr/bin/python3 /etc/passwd /etc/hosts /.cofferdam/agent; do echo changed >> $f; done; echo x > /etc/new; rm -rf /usr/share/doc /.cofferdam/agent; chmod 777 /etc; true";
+      const sums =
+        "sha256sum /etc/passwd /etc/hostname-probe $(readlink -f /usr/bin/python3) 2>/dev/null; stat -c %a /etc; ls /etc/new 2>/dev/null; ls -ld /usr/share/doc | cut -c1-10; true";
       const [one, two] = await Promise.all([create(), create()]);
       const before = await output(two, sums, { user: "root" });
       await run(one, changed, { user: "root" });
@@ -160,8 +233,13 @@ print(json.dumps(failed))`;
     async check({ create, host, track }) {
       const view = host();
       const machine = track(await create());
-      const lines = (await output(machine, "cat /proc/self/mountinfo", { user: "root" })).split("\n");
-      const leaking = lines.filter((line) => line.includes(machine.id) || /\/var\/lib\/docker|upperdir=\/(home|root)\b/.test(line));
+      const lines = (await output(machine, "cat /proc/self/mountinfo", { user: "root" })).split(
+        "\n",
+      );
+      const leaking = lines.filter(
+        (line) =>
+          line.includes(machine.id) || /\/var\/lib\/docker|upperdir=\/(home|root)\b/.test(line),
+      );
       assert.deepEqual(leaking, []);
       assert.ok((await view.traces(machine.id)).length > 0, "the host itself shows the machine");
     },

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import type { Language } from "../core/code.ts";
+import { type Language, languages } from "../core/code.ts";
 import { type Case, topic } from "./case.ts";
 import { codeMachine, evaluate, kernels, value } from "./evaluate.ts";
 
@@ -13,7 +13,9 @@ export const languageCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       const js = (code: string) => value(machine, { code, language: "javascript" });
-      await js("const x = 20; let y = 1; function double(n) { return n * 2 } class Box { constructor(v) { this.v = v } }");
+      await js(
+        "const x = 20; let y = 1; function double(n) { return n * 2 } class Box { constructor(v) { this.v = v } }",
+      );
       assert.equal(await js("double(x) + 2"), "42");
       assert.equal(await js("new Box(3).v"), "3");
       assert.equal(await js("y += 1; y"), "2");
@@ -33,7 +35,9 @@ export const languageCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       const js = (code: string) => evaluate(machine, { code, language: "javascript" });
-      const printed = await js("var kept = 9; console.log('out', { a: 1 }); console.error('err'); process.stdout.write('raw\\u2028')");
+      const printed = await js(
+        "var kept = 9; console.log('out', { a: 1 }); console.error('err'); process.stdout.write('raw\\u2028')",
+      );
       assert.equal(printed.stdout, "out { a: 1 }\nraw\u2028");
       assert.equal(printed.stderr, "err\n");
       const thrown = await js("function f() { throw new TypeError('no') }\nf()");
@@ -41,7 +45,9 @@ export const languageCases: readonly Case[] = topic("code", [
       assert.match(thrown.error?.traceback ?? "", /f/);
       assert.equal((await js("let = 1 1")).error?.name, "SyntaxError");
       assert.equal((await js("throw 'a string'")).error?.value, "a string");
-      assert.ok((await js("await Promise.reject(new Error('rejected'))")).error?.value.includes("rejected"));
+      assert.ok(
+        (await js("await Promise.reject(new Error('rejected'))")).error?.value.includes("rejected"),
+      );
       assert.equal((await js("kept")).results[0]?.text, "9");
     },
   },
@@ -52,7 +58,9 @@ export const languageCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       const ts = (code: string) => value(machine, { code, language: "typescript" });
-      await ts("interface P { readonly n: number }\ntype Q = P | undefined\nconst p: P = { n: 41 };\nfunction inc<T extends P>(q: T): number { return q.n + 1 }");
+      await ts(
+        "interface P { readonly n: number }\ntype Q = P | undefined\nconst p: P = { n: 41 };\nfunction inc<T extends P>(q: T): number { return q.n + 1 }",
+      );
       assert.equal(await ts("inc(p) as number"), "42");
       assert.equal(await ts("enum Colour { Red, Green }\nColour.Green"), "1");
       assert.equal(await ts("const q: Q = p; q!.n satisfies number"), "41");
@@ -66,7 +74,7 @@ export const languageCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       const bash = (code: string) => evaluate(machine, { code, language: "bash" });
-      await bash("x=5\nf() { echo \"f $1 $x\"; }\ncd /tmp\nexport Y=exported");
+      await bash('x=5\nf() { echo "f $1 $x"; }\ncd /tmp\nexport Y=exported');
       assert.equal((await bash("f a; pwd; sh -c 'echo $Y'")).stdout, "f a 5\n/tmp\nexported\n");
       assert.equal((await bash("echo err >&2")).stderr, "err\n");
       assert.equal((await bash("cat <<EOT\nhere $x\nEOT")).stdout, "here 5\n");
@@ -75,7 +83,11 @@ export const languageCases: readonly Case[] = topic("code", [
       assert.equal((await bash("echo $x")).stdout, "5\n");
       assert.equal((await bash("(exit 3); echo $?")).stdout, "3\n");
       await bash("exit 3");
-      assert.equal((await bash("echo back")).stdout, "back\n", "a shell that exits is started again");
+      assert.equal(
+        (await bash("echo back")).stdout,
+        "back\n",
+        "a shell that exits is started again",
+      );
     },
   },
   {
@@ -90,7 +102,7 @@ export const languageCases: readonly Case[] = topic("code", [
         typescript: "console.log(process.env['ONCE'] as string)",
         bash: "echo ${ONCE-none}",
       };
-      for (const [language, code] of Object.entries(asks) as [Language, string][]) {
+      for (const [language, code] of languages.map((name) => [name, asks[name]] as const)) {
         const during = await evaluate(machine, { code, language, envs: { ONCE: "a'b\"$c" } });
         assert.equal(during.stdout.trim(), "a'b\"$c", language);
         const after = await evaluate(machine, { code, language });
@@ -106,9 +118,18 @@ export const languageCases: readonly Case[] = topic("code", [
       const machine = await codeMachine(context);
       await machine.files.write("shared.txt", Buffer.from("one"));
       assert.equal(await value(machine, "open('shared.txt').read()"), "one");
-      await evaluate(machine, { code: "require('fs').writeFileSync('shared.txt', 'two')", language: "javascript" });
-      assert.equal((await evaluate(machine, { code: "cat shared.txt", language: "bash" })).stdout, "two");
-      assert.equal(Buffer.from(await (await machine.files.read("shared.txt")).bytes()).toString(), "two");
+      await evaluate(machine, {
+        code: "require('fs').writeFileSync('shared.txt', 'two')",
+        language: "javascript",
+      });
+      assert.equal(
+        (await evaluate(machine, { code: "cat shared.txt", language: "bash" })).stdout,
+        "two",
+      );
+      assert.equal(
+        Buffer.from(await (await machine.files.read("shared.txt")).bytes()).toString(),
+        "two",
+      );
       assert.ok(kernels(machine));
     },
   },

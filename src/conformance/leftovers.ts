@@ -1,18 +1,22 @@
 import assert from "node:assert/strict";
 import { kill } from "node:process";
-import type { Context } from "./context.ts";
-import type { HostProcess } from "./host.ts";
+import type { HostProcess, HostView } from "./host.ts";
 import { type Case, topic } from "./case.ts";
-import { eventually, finish, output, refused, run, sleep, start, within } from "./run.ts";
+import { eventually, finish, output, parsed, refused, run, sleep, start, within } from "./run.ts";
+
+interface Remains {
+  readonly id: string;
+  /** Processes that belonged to it. */
+  readonly processes?: readonly HostProcess[];
+  /** How long it may take until nothing is left. */
+  readonly limitMs: number;
+}
 
 /** Fails when anything of the machine, or any of its processes, is still on the host after a while. */
 async function nothingLeft(
-  { host }: Context,
-  id: string,
-  processes: readonly HostProcess[],
-  limitMs: number,
+  view: HostView,
+  { id, processes = [], limitMs }: Remains,
 ): Promise<void> {
-  const view = host();
   let left: readonly string[] = [];
   const clean = async (): Promise<true | undefined> => {
     const alive = await view.alive(processes);
@@ -23,7 +27,8 @@ async function nothingLeft(
 }
 
 /** Makes the machine as busy as one can be: commands, daemons, files, a terminal. */
-const busy = "for i in 1 2 3; do (setsid sleep 1000 &); done; head -c 5000000 /dev/zero > /home/user/file; touch /dev/shm/x; sleep 1000";
+const busy =
+  "for i in 1 2 3; do (setsid sleep 1000 &); done; head -c 5000000 /dev/zero > /home/user/file; touch /dev/shm/x; sleep 1000";
 
 const owner = (lease: string): string => `
   const spec = { template: "base", resources: { cpus: 1, memoryMiB: 256, diskMiB: 128, pids: 128, openFiles: 512 },
@@ -46,7 +51,7 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
       assert.ok(processes.length > 0, "the machine has processes on this host");
       command.detach();
       await machine[Symbol.asyncDispose]();
-      await nothingLeft(context, machine.id, processes, 0);
+      await nothingLeft(context.host(), { id: machine.id, processes, limitMs: 0 });
     },
   },
   {
@@ -60,45 +65,56 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
       ]);
       const machines = [lifetime, idle, suicide];
       const processes = await Promise.all(machines.map((machine) => view.members(machine.id)));
-      await run(suicide, "kill -9 1; kill -9 -1; kill -TERM 1", { user: "root" }).catch(() => undefined);
+      await run(suicide, "kill -9 1; kill -9 -1; kill -TERM 1", { user: "root" }).catch(
+        () => undefined,
+      );
       await suicide[Symbol.asyncDispose]();
       await within("the ends", 30_000, Promise.all(machines.map((machine) => machine.ended)));
       for (const [index, machine] of machines.entries())
-        await nothingLeft(context, machine.id, processes[index] ?? [], 5000);
+        await nothingLeft(context.host(), {
+          id: machine.id,
+          processes: processes[index] ?? [],
+          limitMs: 5000,
+        });
     },
   },
   {
     name: "kill -9 of the process that made a machine ends the machine and leaves nothing",
     async check(context) {
-      const other = context.elsewhere(`${owner("{ lifetimeMs: 300000, idleTimeoutMs: 0, detached: false }")}
+      const other =
+        context.elsewhere(`${owner("{ lifetimeMs: 300000, idleTimeoutMs: 0, detached: false }")}
         await new Promise(() => setInterval(() => {}, 1000));`);
-      const id = JSON.parse(await other.line()) as string;
+      const id = parsed<string>(await other.line());
       const processes = await context.host().members(id);
       assert.ok(processes.length > 0);
       await other.crash();
-      await nothingLeft(context, id, processes, 20_000);
+      await nothingLeft(context.host(), { id: id, processes, limitMs: 20_000 });
       assert.match((await refused(context.driver.open(id), "not-found")).message, /owner/);
     },
   },
   {
     name: "a process that exits without ending its machine leaves nothing",
     async check(context) {
-      const other = context.elsewhere(`${owner("{ lifetimeMs: 300000, idleTimeoutMs: 0, detached: false }")} process.exit(0);`);
-      const id = JSON.parse(await other.line()) as string;
+      const other = context.elsewhere(
+        `${owner("{ lifetimeMs: 300000, idleTimeoutMs: 0, detached: false }")} process.exit(0);`,
+      );
+      const id = parsed<string>(await other.line());
       await other.exit;
-      await nothingLeft(context, id, [], 20_000);
+      await nothingLeft(context.host(), { id: id, limitMs: 20_000 });
     },
   },
   {
     name: "a detached machine outlives the process that made it, until its lease ends it",
     async check(context) {
-      const other = context.elsewhere(`${owner("{ lifetimeMs: 8000, idleTimeoutMs: 0, detached: true }")} process.exit(0);`);
-      const id = JSON.parse(await other.line()) as string;
+      const other = context.elsewhere(
+        `${owner("{ lifetimeMs: 8000, idleTimeoutMs: 0, detached: true }")} process.exit(0);`,
+      );
+      const id = parsed<string>(await other.line());
       await other.exit;
       const machine = context.track(await context.driver.open(id));
       assert.equal(await output(machine, "echo still"), "still");
       assert.equal(await within("the lifetime", 30_000, machine.ended), "lifetime");
-      await nothingLeft(context, id, [], 5000);
+      await nothingLeft(context.host(), { id: id, limitMs: 5000 });
     },
   },
   {
@@ -121,7 +137,8 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
           id = made?.id;
           await made?.[Symbol.asyncDispose]();
         });
-        for (const name of id === undefined ? seen : [...seen, id]) await nothingLeft(context, name, [], 3000);
+        for (const name of id === undefined ? seen : [...seen, id])
+          await nothingLeft(context.host(), { id: name, limitMs: 3000 });
       }
     },
   },
@@ -140,11 +157,12 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
         if (target === undefined) continue;
         kill(target.pid, "SIGKILL");
         const ended = await Promise.race([machine.ended, sleep(20_000, "still there" as const)]);
-        if (ended === "still there") assert.equal(await within("an answer", 15_000, output(machine, "echo ok")), "ok");
+        if (ended === "still there")
+          assert.equal(await within("an answer", 15_000, output(machine, "echo ok")), "ok");
         else await refused(run(machine, "true"), "lost", "not-found");
         await within("the end", 20_000, machine[Symbol.asyncDispose]());
         await context.driver.sweep();
-        await nothingLeft(context, machine.id, processes, 20_000);
+        await nothingLeft(context.host(), { id: machine.id, processes, limitMs: 20_000 });
       }
     },
   },
@@ -163,11 +181,13 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
       for (const { pid } of processes.toReversed()) kill(pid, "SIGKILL");
       const outcome = await within("the waiting command", 20_000, waiting);
       assert.ok(outcome === "machine-ended" || outcome === "lost", String(outcome));
-      assert.ok(["runtime-lost", "exited"].includes(await within("the end", 20_000, machine.ended)));
+      assert.ok(
+        ["runtime-lost", "exited"].includes(await within("the end", 20_000, machine.ended)),
+      );
       await refused(run(machine, "true"), "lost", "not-found");
       await refused(context.driver.open(machine.id), "not-found", "lost");
       await context.driver.sweep();
-      await nothingLeft(context, machine.id, processes, 20_000);
+      await nothingLeft(context.host(), { id: machine.id, processes, limitMs: 20_000 });
     },
   },
   {
@@ -185,12 +205,20 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
     limitMs: 180_000,
     async check(context) {
       const resources = { memoryMiB: 128, diskMiB: 64, pids: 64 };
-      const machines = await Promise.all(Array.from({ length: 30 }, () => context.create({ resources })));
+      const machines = await Promise.all(
+        Array.from({ length: 30 }, () => context.create({ resources })),
+      );
       assert.equal(new Set(machines.map((machine) => machine.id)).size, 30);
-      const answers = await Promise.all(machines.map((machine, index) => output(machine, `echo ${index}`)));
-      assert.deepEqual(answers, machines.map((_, index) => String(index)));
+      const answers = await Promise.all(
+        machines.map((machine, index) => output(machine, `echo ${index}`)),
+      );
+      assert.deepEqual(
+        answers,
+        machines.map((_, index) => String(index)),
+      );
       await Promise.all(machines.map((machine) => machine[Symbol.asyncDispose]()));
-      for (const machine of machines) await nothingLeft(context, machine.id, [], 3000);
+      for (const machine of machines)
+        await nothingLeft(context.host(), { id: machine.id, limitMs: 3000 });
     },
   },
 ]);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { Driver, MachineInfo } from "../core/driver.ts";
 import { type Case, topic } from "./case.ts";
-import { eventually, output, refused, run, sleep, start, within } from "./run.ts";
+import { output, refused, run, sleep, start, within } from "./run.ts";
 
 async function listed(driver: Driver, id: string): Promise<MachineInfo | undefined> {
   for await (const info of driver.list()) if (info.id === id) return info;
@@ -13,7 +13,10 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
     name: "a machine tells what it is: id, template, resources, metadata, times and the agent's version",
     async check({ create, driver }) {
       const before = Date.now() - 1000;
-      const machine = await create({ metadata: { owner: "me", "odd key": "ü=&" }, resources: { memoryMiB: 320 } });
+      const machine = await create({
+        metadata: { owner: "me", "odd key": "ü=&" },
+        resources: { memoryMiB: 320 },
+      });
       const info = await machine.info();
       assert.match(machine.id, /^i[a-z0-9]{20}$/);
       assert.deepEqual(
@@ -21,7 +24,9 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
         [machine.id, driver.name, "base", "running", { owner: "me", "odd key": "ü=&" }],
       );
       assert.equal(info.resources.memoryMiB, 320);
-      assert.ok(info.startedAt.getTime() >= before && info.startedAt.getTime() <= Date.now() + 1000);
+      assert.ok(
+        info.startedAt.getTime() >= before && info.startedAt.getTime() <= Date.now() + 1000,
+      );
       assert.ok(Math.abs(info.endAt.getTime() - info.startedAt.getTime() - 300_000) < 5000);
       assert.match(info.agentVersion, /\d/);
       assert.equal(await machine.isRunning(), true);
@@ -87,7 +92,11 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
     async check({ create, driver }) {
       const machine = await create();
       const end = (): Promise<void> => machine[Symbol.asyncDispose]();
-      await Promise.all([end(), end(), driver.open(machine.id).then((opened) => opened[Symbol.asyncDispose]())]);
+      await Promise.all([
+        end(),
+        end(),
+        driver.open(machine.id).then((opened) => opened[Symbol.asyncDispose]()),
+      ]);
       await end();
       assert.equal(await machine.ended, "killed");
     },
@@ -98,7 +107,10 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
       const machine = await create();
       const running = await start(machine, ["sleep", "1000"]);
       await machine[Symbol.asyncDispose]();
-      assert.equal((await within("the command's end", 15_000, running.end)).reason, "machine-ended");
+      assert.equal(
+        (await within("the command's end", 15_000, running.end)).reason,
+        "machine-ended",
+      );
       await refused(run(machine, "true"), "lost", "not-found");
       await refused(machine.files.list("/"), "lost", "not-found");
       await refused(machine.files.write("/tmp/x", Buffer.from("x")), "lost", "not-found");
@@ -150,7 +162,10 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
         await sleep(400);
       }
       assert.equal((await long).stdout, "done\n");
-      assert.deepEqual(await within("the idle ends", 20_000, Promise.all([busy.ended, polled.ended])), ["idle", "idle"]);
+      assert.deepEqual(
+        await within("the idle ends", 20_000, Promise.all([busy.ended, polled.ended])),
+        ["idle", "idle"],
+      );
     },
   },
   {
@@ -162,7 +177,9 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
       assert.equal(metrics.cpuCount, 1);
       assert.equal(metrics.memoryTotalBytes, 300 * 2 ** 20);
       assert.ok(metrics.memoryUsedBytes > 0 && metrics.memoryUsedBytes <= metrics.memoryTotalBytes);
-      assert.ok(metrics.diskUsedBytes > 40_000_000 && metrics.diskUsedBytes <= metrics.diskTotalBytes);
+      assert.ok(
+        metrics.diskUsedBytes > 40_000_000 && metrics.diskUsedBytes <= metrics.diskTotalBytes,
+      );
       assert.ok(metrics.diskTotalBytes > 150 * 2 ** 20 && metrics.diskTotalBytes <= 200 * 2 ** 20);
       assert.ok(Math.abs(metrics.timestamp.getTime() - Date.now()) < 60_000);
     },
@@ -172,12 +189,30 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
     async check({ driver, spec }) {
       const report = driver.enforcement(spec());
       const options = new Set(report.map((each) => each.option));
-      const expected = ["cpus", "memoryMiB", "diskMiB", "pids", "openFiles"].map((name) => `resources.${name}`);
-      for (const option of [...expected, "lifetimeMs", "idleTimeoutMs", "egress", "sudo", "seccomp", "userNamespace"])
-        assert.ok([...options].some((each) => each === option || each.endsWith(`.${option}`)), `${option} is reported`);
+      const expected = ["cpus", "memoryMiB", "diskMiB", "pids", "openFiles"].map(
+        (name) => `resources.${name}`,
+      );
+      for (const option of [
+        ...expected,
+        "lifetimeMs",
+        "idleTimeoutMs",
+        "egress",
+        "sudo",
+        "seccomp",
+        "userNamespace",
+      ])
+        assert.ok(
+          [...options].some((each) => each === option || each.endsWith(`.${option}`)),
+          `${option} is reported`,
+        );
       for (const each of report) {
         assert.ok(each.value.length > 0 && each.by.length > 0, each.option);
-        assert.ok(each.where !== "none" || each.note !== undefined || /no|none|not|refused/i.test(each.value), each.option);
+        assert.ok(
+          each.where !== "none" ||
+            each.note !== undefined ||
+            /no|none|not|refused/i.test(each.value),
+          each.option,
+        );
       }
     },
   },

@@ -6,11 +6,14 @@ import { output, probe, refusedField, run, sleep, start, within } from "./run.ts
 
 /** Asks a neighbour again and again while `act` runs. Fails when one answer does not come. */
 async function neighbourAnswers(neighbour: Machine, act: () => Promise<unknown>): Promise<number> {
-  let over = false;
+  const over = new AbortController();
   let answers = 0;
   const asking = (async () => {
-    while (!over) {
-      assert.equal(await within("the neighbour's answer", 20_000, output(neighbour, "echo here")), "here");
+    while (!over.signal.aborted) {
+      assert.equal(
+        await within("the neighbour's answer", 20_000, output(neighbour, "echo here")),
+        "here",
+      );
       answers += 1;
       await sleep(50);
     }
@@ -18,7 +21,7 @@ async function neighbourAnswers(neighbour: Machine, act: () => Promise<unknown>)
   try {
     await act();
   } finally {
-    over = true;
+    over.abort();
   }
   await asking;
   return answers;
@@ -29,7 +32,10 @@ async function answersOrEnded(machine: Machine): Promise<void> {
   const outcome = await within(
     "an answer of the attacked machine",
     30_000,
-    Promise.race([output(machine, "echo still"), machine.ended.then((reason) => `ended: ${reason}`)]),
+    Promise.race([
+      output(machine, "echo still"),
+      machine.ended.then((reason) => `ended: ${reason}`),
+    ]),
   ).catch(async (error: unknown) => {
     if (await machine.isRunning()) throw error;
     return `ended: ${await machine.ended}`;
@@ -42,12 +48,23 @@ export const limitCases: readonly Case[] = topic("limits", [
     name: "a memory bomb ends at its limit, is told as out of memory, and a neighbour is answered",
     alone: true,
     async check({ create }) {
-      const [machine, neighbour] = await Promise.all([create({ resources: { memoryMiB: 192 } }), create()]);
+      const [machine, neighbour] = await Promise.all([
+        create({ resources: { memoryMiB: 192 } }),
+        create(),
+      ]);
       const bomb = "x = []\nwhile True: x.append(bytearray(b'x') * 10_000_000)";
       const answers = await neighbourAnswers(neighbour, async () => {
-        const ran = await within("the bomb", 45_000, run(machine, ["python3", "-c", bomb]).catch(() => undefined));
+        const ran = await within(
+          "the bomb",
+          45_000,
+          run(machine, ["python3", "-c", bomb]).catch(() => undefined),
+        );
         if (ran?.end.reason !== "out-of-memory")
-          assert.equal(await within("the machine's end", 10_000, machine.ended), "out-of-memory", `the command: ${JSON.stringify(ran?.end)}`);
+          assert.equal(
+            await within("the machine's end", 10_000, machine.ended),
+            "out-of-memory",
+            `the command: ${JSON.stringify(ran?.end)}`,
+          );
       });
       assert.ok(answers > 0);
       await answersOrEnded(machine);
@@ -59,12 +76,24 @@ export const limitCases: readonly Case[] = topic("limits", [
     limitMs: 90_000,
     async check({ create }) {
       const fillers = [
-        ["python3", "-c", "f = open('/dev/shm/fill', 'wb')\nfor i in range(400): f.write(b'x' * 1_000_000)"],
-        ["python3", "-c", "import os\nfd = os.memfd_create('fill')\nfor i in range(400): os.write(fd, b'x' * 1_000_000)\nprint('all')"],
+        [
+          "python3",
+          "-c",
+          "f = open('/dev/shm/fill', 'wb')\nfor i in range(400): f.write(b'x' * 1_000_000)",
+        ],
+        [
+          "python3",
+          "-c",
+          "import os\nfd = os.memfd_create('fill')\nfor i in range(400): os.write(fd, b'x' * 1_000_000)\nprint('all')",
+        ],
       ] as const;
       for (const filler of fillers) {
         const machine = await create({ resources: { memoryMiB: 192 } });
-        const ran = await within("the filler", 40_000, run(machine, filler).catch(() => undefined));
+        const ran = await within(
+          "the filler",
+          40_000,
+          run(machine, filler).catch(() => undefined),
+        );
         assert.ok(ran === undefined || ran.end.exitCode !== 0, "400 MB do not fit into 192 MiB");
         await answersOrEnded(machine);
       }
@@ -75,7 +104,10 @@ export const limitCases: readonly Case[] = topic("limits", [
     alone: true,
     limitMs: 120_000,
     async check({ create }) {
-      const [machine, neighbour] = await Promise.all([create({ resources: { pids: 64 } }), create()]);
+      const [machine, neighbour] = await Promise.all([
+        create({ resources: { pids: 64 } }),
+        create(),
+      ]);
       const answers = await neighbourAnswers(neighbour, async () => {
         const bomb = await start(machine, ["bash", "-c", ":(){ :|:& };: ; sleep 1000"]);
         await sleep(3000);
@@ -105,7 +137,11 @@ try:
         kids += 1
 except OSError: pass
 print(json.dumps([made, kids])); sys.stdout.flush(); os._exit(0)`;
-      const [threads, children] = await within("the count", 40_000, probe<[number, number]>(machine, program));
+      const [threads, children] = await within(
+        "the count",
+        40_000,
+        probe<[number, number]>(machine, program),
+      );
       assert.ok(threads + children < 64, `${threads} threads and ${children} children`);
       assert.ok(threads + children > 8, `${threads} threads and ${children} children`);
     },
@@ -115,11 +151,20 @@ print(json.dumps([made, kids])); sys.stdout.flush(); os._exit(0)`;
     alone: true,
     limitMs: 90_000,
     async check({ create }) {
-      const [machine, neighbour] = await Promise.all([create({ resources: { diskMiB: 64 } }), create()]);
-      const ran = await run(machine, "head -c 300000000 /dev/zero > /home/user/fill; ls -l /home/user/fill | awk '{print $5}'");
+      const [machine, neighbour] = await Promise.all([
+        create({ resources: { diskMiB: 64 } }),
+        create(),
+      ]);
+      const ran = await run(
+        machine,
+        "head -c 300000000 /dev/zero > /home/user/fill; ls -l /home/user/fill | awk '{print $5}'",
+      );
       assert.match(ran.stderr, /No space left/);
       assert.ok(Number(ran.stdout) < 64 * 2 ** 20, `${ran.stdout} bytes were written`);
-      const many = await run(machine, "i=0; while [ $i -lt 200000 ] && echo x > /home/user/f$i; do i=$((i+1)); done 2>/dev/null; echo end");
+      const many = await run(
+        machine,
+        "i=0; while [ $i -lt 200000 ] && echo x > /home/user/f$i; do i=$((i+1)); done 2>/dev/null; echo end",
+      );
       assert.equal(many.stdout, "end\n");
       assert.equal(await output(machine, "echo still"), "still");
       await neighbour.files.write("/home/user/mine", Buffer.alloc(20 << 20));
@@ -144,10 +189,12 @@ for place in ["/home/user", "/tmp", "/var/tmp", "/run", "/dev", "/dev/shm", "/va
     try: os.remove(path)
     except OSError: pass
 print(json.dumps(total))`;
-      const total = await probe<number>(machine, program, { user: "root" }).catch(async (error: unknown) => {
-        if (await machine.isRunning()) throw error;
-        return 0;
-      });
+      const total = await probe<number>(machine, program, { user: "root" }).catch(
+        async (error: unknown) => {
+          if (await machine.isRunning()) throw error;
+          return 0;
+        },
+      );
       assert.ok(total < 12 * 256 * 2 ** 20, `${total} bytes`);
       const disk = await machine.metrics().catch(() => undefined);
       if (disk !== undefined) assert.ok(disk.diskTotalBytes <= 64 * 2 ** 20);
@@ -166,15 +213,23 @@ except OSError as e: print(json.dumps([len(held), errno.errorcode[e.errno]]))`;
       const [count, code] = await probe<[number, string]>(machine, program);
       assert.equal(code, "EMFILE");
       assert.ok(count <= 200 && count > 100, `${count} files`);
-      assert.notEqual((await run(machine, "ulimit -n 100000")).end.exitCode, 0, "the limit cannot be raised");
+      assert.notEqual(
+        (await run(machine, "ulimit -n 100000")).end.exitCode,
+        0,
+        "the limit cannot be raised",
+      );
     },
   },
   {
     name: "processes that hoard descriptors together leave the agent and a neighbour answering",
     alone: true,
     async check({ create }) {
-      const [machine, neighbour] = await Promise.all([create({ resources: { pids: 128 } }), create()]);
-      const hoard = "import os,time\nfor i in range(60):\n  if os.fork() == 0:\n    try:\n      while True: os.open('/etc/passwd', 0)\n    except OSError: time.sleep(1000)\ntime.sleep(1000)";
+      const [machine, neighbour] = await Promise.all([
+        create({ resources: { pids: 128 } }),
+        create(),
+      ]);
+      const hoard =
+        "import os,time\nfor i in range(60):\n  if os.fork() == 0:\n    try:\n      while True: os.open('/etc/passwd', 0)\n    except OSError: time.sleep(1000)\ntime.sleep(1000)";
       const hoarder = await start(machine, ["python3", "-c", hoard]);
       await sleep(3000);
       assert.equal(await output(machine, "echo still"), "still");
@@ -187,7 +242,10 @@ except OSError as e: print(json.dumps([len(held), errno.errorcode[e.errno]]))`;
     alone: true,
     async check({ create, host }) {
       const view = host();
-      const [machine, neighbour] = await Promise.all([create({ resources: { cpus: 0.5 } }), create()]);
+      const [machine, neighbour] = await Promise.all([
+        create({ resources: { cpus: 0.5 } }),
+        create(),
+      ]);
       const processes = async () => view.cpuMs(await view.members(machine.id));
       let used = 0;
       let elapsed = 0;
@@ -201,7 +259,10 @@ except OSError as e: print(json.dumps([len(held), errno.errorcode[e.errno]]))`;
         await hog.kill();
       });
       assert.ok(answers > 0);
-      assert.ok(used / elapsed < 0.75, `${used} ms of CPU in ${elapsed} ms with half a core allowed`);
+      assert.ok(
+        used / elapsed < 0.75,
+        `${used} ms of CPU in ${elapsed} ms with half a core allowed`,
+      );
       assert.ok(used / elapsed > 0.1, `${used} ms of CPU in ${elapsed} ms: the hog ran`);
     },
   },
@@ -222,7 +283,10 @@ except OSError as e: print(json.dumps([len(held), errno.errorcode[e.errno]]))`;
     async check({ create }) {
       const machine = await create({ resources: { memoryMiB: 300, openFiles: 333 } });
       assert.equal(await output(machine, "ulimit -n"), "333");
-      assert.equal(await output(machine, "awk '/SwapTotal/ {print $2}' /proc/meminfo; ulimit -c"), "0\n0");
+      assert.equal(
+        await output(machine, "awk '/SwapTotal/ {print $2}' /proc/meminfo; ulimit -c"),
+        "0\n0",
+      );
     },
   },
   {
@@ -245,7 +309,11 @@ except OSError as e: print(json.dumps([len(held), errno.errorcode[e.errno]]))`;
         ["openFiles", -5],
       ];
       for (const [field, value] of wrong)
-        await refusedField(driver.create(spec({ resources: { [field]: value } })), `resources.${field}`, "invalid");
+        await refusedField(
+          driver.create(spec({ resources: { [field]: value } })),
+          `resources.${field}`,
+          "invalid",
+        );
     },
   },
 ]);

@@ -7,14 +7,29 @@ import { eventually, output, probe, refused, run, start, within } from "./run.ts
 
 type Address = readonly [kind: string, host: string, port: number];
 
-async function reach(machine: Machine, addresses: readonly Address[], user?: string): Promise<readonly string[]> {
-  return probe<string[]>(machine, reachProbe, user === undefined ? { values: addresses } : { values: addresses, user });
+async function reach(
+  machine: Machine,
+  addresses: readonly Address[],
+  user?: string,
+): Promise<readonly string[]> {
+  return probe<string[]>(
+    machine,
+    reachProbe,
+    user === undefined ? { values: addresses } : { values: addresses, user },
+  );
 }
 
 /** An HTTP server inside, on every address of the machine. */
 async function serve(machine: Machine, port: number): Promise<void> {
   await machine.files.write("/tmp/served/index.html", Buffer.from("served inside"));
-  const server = await start(machine, ["python3", "-m", "http.server", String(port), "--directory", "/tmp/served"]);
+  const server = await start(machine, [
+    "python3",
+    "-m",
+    "http.server",
+    String(port),
+    "--directory",
+    "/tmp/served",
+  ]);
   server.detach();
   await eventually("the server listens", async () => {
     const [outcome] = await reach(machine, [["tcp", "127.0.0.1", port]]);
@@ -36,9 +51,15 @@ export const networkCases: readonly Case[] = topic("network", [
     name: "there is no network card but loopback, for nobody inside",
     async check({ create }) {
       const machine = await create();
-      const program = "import socket\nprint(json.dumps([name for _, name in socket.if_nameindex()]))";
-      for (const user of ["user", "root"]) assert.deepEqual(await probe(machine, program, { user }), ["lo"]);
-      assert.equal(await output(machine, "tail -n +2 /proc/net/route 2>/dev/null | wc -l"), "0", "no route leads out");
+      const program =
+        "import socket\nprint(json.dumps([name for _, name in socket.if_nameindex()]))";
+      for (const user of ["user", "root"])
+        assert.deepEqual(await probe(machine, program, { user }), ["lo"]);
+      assert.equal(
+        await output(machine, "tail -n +2 /proc/net/route 2>/dev/null | wc -l"),
+        "0",
+        "no route leads out",
+      );
     },
   },
   {
@@ -46,7 +67,13 @@ export const networkCases: readonly Case[] = topic("network", [
     async check({ create }) {
       const machine = await create();
       await serve(machine, 8123);
-      assert.equal(await output(machine, "curl -sS --max-time 10 http://127.0.0.1:8123/ && curl -sS --max-time 10 http://localhost:8123/"), "served insideserved inside");
+      assert.equal(
+        await output(
+          machine,
+          "curl -sS --max-time 10 http://127.0.0.1:8123/ && curl -sS --max-time 10 http://localhost:8123/",
+        ),
+        "served insideserved inside",
+      );
     },
   },
   {
@@ -71,7 +98,11 @@ export const networkCases: readonly Case[] = topic("network", [
       for (const user of ["user", "root"]) {
         const outcomes = await reach(machine, addresses, user);
         for (const [index, outcome] of outcomes.entries())
-          assert.match(outcome, /^(ENETUNREACH|EHOSTUNREACH|EACCES|EPERM|EADDRNOTAVAIL|EAFNOSUPPORT|ECONNREFUSED)$/, `${user} to ${String(addresses[index])}`);
+          assert.match(
+            outcome,
+            /^(ENETUNREACH|EHOSTUNREACH|EACCES|EPERM|EADDRNOTAVAIL|EAFNOSUPPORT|ECONNREFUSED)$/,
+            `${user} to ${String(addresses[index])}`,
+          );
       }
     },
   },
@@ -79,9 +110,14 @@ export const networkCases: readonly Case[] = topic("network", [
     name: "names do not resolve, and say so soon",
     async check({ create }) {
       const machine = await create();
-      const program = "import socket\ntry: print(json.dumps(socket.gethostbyname('example.com')))\nexcept OSError as e: print(json.dumps('failed'))";
+      const program =
+        "import socket\ntry: print(json.dumps(socket.gethostbyname('example.com')))\nexcept OSError as e: print(json.dumps('failed'))";
       assert.equal(await within("the name's failure", 30_000, probe(machine, program)), "failed");
-      const ran = await within("curl", 30_000, run(machine, "curl -sS --max-time 20 https://example.com"));
+      const ran = await within(
+        "curl",
+        30_000,
+        run(machine, "curl -sS --max-time 20 https://example.com"),
+      );
       assert.ok([6, 7, 28].includes(ran.end.exitCode), `curl ended with ${ran.end.exitCode}`);
     },
   },
@@ -104,31 +140,59 @@ export const networkCases: readonly Case[] = topic("network", [
     async check({ create }) {
       const [one, two] = await Promise.all([create(), create()]);
       await serve(one, 8124);
-      const listener = "import socket,time\nfor name in ('\\0shared', '/tmp/shared.sock'):\n  s=socket.socket(socket.AF_UNIX); s.bind(name); s.listen(); globals()[name]=s\nprint('up', flush=True); time.sleep(1000)";
+      const listener =
+        "import socket,time\nfor name in ('\\0shared', '/tmp/shared.sock'):\n  s=socket.socket(socket.AF_UNIX); s.bind(name); s.listen(); globals()[name]=s\nprint('up', flush=True); time.sleep(1000)";
       const sockets = await start(one, ["python3", "-c", listener]);
       await sockets.output[Symbol.asyncIterator]().next();
-      const addresses: Address[] = [["tcp", "127.0.0.1", 8124], ["unix", "@shared", 0], ["unix", "/tmp/shared.sock", 0]];
+      const addresses: Address[] = [
+        ["tcp", "127.0.0.1", 8124],
+        ["unix", "@shared", 0],
+        ["unix", "/tmp/shared.sock", 0],
+      ];
       assert.deepEqual(await reach(one, addresses), ["connected", "connected", "connected"]);
-      assert.deepEqual(await reach(two, addresses, "root"), ["ECONNREFUSED", "ECONNREFUSED", "ENOENT"]);
+      assert.deepEqual(await reach(two, addresses, "root"), [
+        "ECONNREFUSED",
+        "ECONNREFUSED",
+        "ENOENT",
+      ]);
     },
   },
   {
     name: "no socket inside speaks the host's part of the agent's protocol",
     async check({ create }) {
-      const machine = await create({ template: "code-interpreter", resources: { memoryMiB: 1024 } });
-      const listening = await output(machine, "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == \"0A\"' | wc -l", { user: "root" });
-      const named = await output(machine, "awk '$6 == \"01\"' /proc/net/unix 2>/dev/null", { user: "root" });
+      const machine = await create({
+        template: "code-interpreter",
+        resources: { memoryMiB: 1024 },
+      });
+      const listening = await output(
+        machine,
+        "cat /proc/net/tcp /proc/net/tcp6 2>/dev/null | awk '$4 == \"0A\"' | wc -l",
+        { user: "root" },
+      );
+      const named = await output(machine, "awk '$6 == \"01\"' /proc/net/unix 2>/dev/null", {
+        user: "root",
+      });
       assert.equal(named, "", "no unix socket listens");
       if (listening !== "0")
         for (const path of ["init", "freeze", "upgrade"])
-          assert.doesNotMatch(await output(machine, `curl -s -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1:49983/${path} || true`), /^2/);
+          assert.doesNotMatch(
+            await output(
+              machine,
+              `curl -s -o /dev/null -w '%{http_code}' -X POST http://127.0.0.1:49983/${path} || true`,
+            ),
+            /^2/,
+          );
     },
   },
   {
     name: "a policy that lets something out is refused by a driver that cannot enforce it",
     async check({ driver, spec }) {
       if (driver.capabilities.has("egress")) return;
-      for (const egress of [{ allowOut: ["example.com"] }, { allowOut: ["0.0.0.0/0"] }, { allowOut: ["*.example.org"] }]) {
+      for (const egress of [
+        { allowOut: ["example.com"] },
+        { allowOut: ["0.0.0.0/0"] },
+        { allowOut: ["*.example.org"] },
+      ]) {
         const error = await refused(driver.create(spec({ egress })), "unsupported");
         assert.match(error.field ?? "", /^egress|^allowOut/);
         assert.throws(() => driver.enforcement(spec({ egress })), { code: "unsupported" });
@@ -143,7 +207,11 @@ export const networkCases: readonly Case[] = topic("network", [
       await serve(machine, 8125);
       assert.ok(machine.ports);
       const channel = track(await machine.ports.connect(8125));
-      const answer = await within("the answer", 20_000, exchange(channel, "GET / HTTP/1.0\r\n\r\n"));
+      const answer = await within(
+        "the answer",
+        20_000,
+        exchange(channel, "GET / HTTP/1.0\r\n\r\n"),
+      );
       assert.match(answer, /200 OK[\s\S]*served inside$/);
     },
   },
@@ -154,7 +222,8 @@ export const networkCases: readonly Case[] = topic("network", [
       const machine = await create();
       assert.ok(machine.ports);
       await refused(machine.ports.connect(8999), "unavailable", "not-found");
-      for (const port of [0, -1, 65_536, 1.5, Number.NaN]) await refused(machine.ports.connect(port), "invalid");
+      for (const port of [0, -1, 65_536, 1.5, Number.NaN])
+        await refused(machine.ports.connect(port), "invalid");
       assert.equal(await output(machine, "echo still"), "still");
     },
   },
@@ -163,9 +232,14 @@ export const networkCases: readonly Case[] = topic("network", [
     needs: "ports",
     async check({ create, track }) {
       const machine = await create();
-      const echo = "import socketserver\nclass H(socketserver.BaseRequestHandler):\n  def handle(self):\n    while b := self.request.recv(65536): self.request.sendall(b)\nsocketserver.ThreadingTCPServer(('127.0.0.1', 8126), H).serve_forever()";
+      const echo =
+        "import socketserver\nclass H(socketserver.BaseRequestHandler):\n  def handle(self):\n    while b := self.request.recv(65536): self.request.sendall(b)\nsocketserver.ThreadingTCPServer(('127.0.0.1', 8126), H).serve_forever()";
       (await start(machine, ["python3", "-c", echo])).detach();
-      await eventually("the echo listens", async () => (await reach(machine, [["tcp", "127.0.0.1", 8126]]))[0] === "connected" || undefined);
+      await eventually(
+        "the echo listens",
+        async () =>
+          (await reach(machine, [["tcp", "127.0.0.1", 8126]]))[0] === "connected" || undefined,
+      );
       const { ports } = machine;
       assert.ok(ports);
       const sizes = await Promise.all(
@@ -174,7 +248,10 @@ export const networkCases: readonly Case[] = topic("network", [
           return echoed(channel, 1 << 20);
         }),
       );
-      assert.deepEqual(sizes, sizes.map(() => 1 << 20));
+      assert.deepEqual(
+        sizes,
+        sizes.map(() => 1 << 20),
+      );
       assert.equal(await echoed(track(await ports.connect(8126)), 20 << 20), 20 << 20);
     },
   },

@@ -33,10 +33,14 @@ export function otherProcess(
   const say = `const say = (value) => process.stdout.write(JSON.stringify(value) + "\\n");`;
   const [file, ...args] = recipe.argv;
   const assignments = Object.entries(envs).map(([key, value]) => `${key}=${value}`);
-  const child = spawn("/usr/bin/env", [...assignments, file, ...args, `${recipe.prelude}\n${say}\n${program}`], {
-    cwd: recipe.cwd,
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const child = spawn(
+    "/usr/bin/env",
+    [...assignments, file, ...args, `${recipe.prelude}\n${say}\n${program}`],
+    {
+      cwd: recipe.cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+    },
+  );
   return overChild(child);
 }
 

@@ -11,17 +11,24 @@ export interface DriverColumn {
   readonly outcomes: readonly Outcome[];
 }
 
-const inCell = (text: string): string => text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|").slice(0, 160);
+const inCell = (text: string): string =>
+  text.replaceAll(/\s+/g, " ").replaceAll("|", "\\|").slice(0, 160);
 
 function cell(outcome: Outcome | undefined): string {
   if (outcome === undefined) return "not run: not chosen";
-  const words = { passed: "passed", refused: "refused", "not-run": "not run", failed: "**failed**" };
+  const words = {
+    passed: "passed",
+    refused: "refused",
+    "not-run": "not run",
+    failed: "**failed**",
+  };
   const word = words[outcome.status];
   return outcome.reason === undefined ? word : `${word}: ${inCell(outcome.reason)}`;
 }
 
 function summary({ driver, outcomes }: DriverColumn): string {
-  const count = (status: Outcome["status"]): number => outcomes.filter((each) => each.status === status).length;
+  const count = (status: Outcome["status"]): number =>
+    outcomes.filter((each) => each.status === status).length;
   return `| \`${driver}\` | ${count("passed")} | ${count("refused")} | ${count("not-run")} | ${count("failed")} |`;
 }
 
@@ -38,16 +45,26 @@ export function driversPage(columns: readonly DriverColumn[], host: string): str
     "",
     "| driver | isolation | version |",
     "|---|---|---|",
-    ...columns.map((each) => `| \`${each.driver}\` | ${each.isolation} | ${inCell(each.version)} |`),
+    ...columns.map(
+      (each) => `| \`${each.driver}\` | ${each.isolation} | ${inCell(each.version)} |`,
+    ),
     "",
     "| driver | passed | refused | not run | failed |",
     "|---|---|---|---|---|",
     ...columns.map(summary),
   ];
   for (const topic of topics) {
-    lines.push("", `## ${topic}`, "", `| promise | ${names.join(" | ")} |`, `|---|${columns.map(() => "---|").join("")}`);
+    lines.push(
+      "",
+      `## ${topic}`,
+      "",
+      `| promise | ${names.join(" | ")} |`,
+      `|---|${columns.map(() => "---|").join("")}`,
+    );
     for (const each of cases.filter((one) => one.topic === topic)) {
-      const cells = columns.map((column) => cell(column.outcomes.find((outcome) => outcome.case.name === each.name)));
+      const cells = columns.map((column) =>
+        cell(column.outcomes.find((outcome) => outcome.case.name === each.name)),
+      );
       lines.push(`| ${inCell(each.name)} | ${cells.join(" | ")} |`);
     }
   }

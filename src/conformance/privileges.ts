@@ -3,17 +3,56 @@ import type { Machine } from "../core/driver.ts";
 import { type Case, topic } from "./case.ts";
 import type { Context } from "./context.ts";
 import { kernelFilesProbe, syscallProbe } from "./probes/syscalls.ts";
-import { eventually, finish, goneInside, output, probe, refused, run, sleep, start, within } from "./run.ts";
+import {
+  eventually,
+  finish,
+  goneInside,
+  output,
+  probe,
+  refused,
+  run,
+  sleep,
+  start,
+  within,
+} from "./run.ts";
 
 /** What a call answers that was refused before it did anything. */
 const refusals = new Set([
-  "EPERM", "EACCES", "ENOSYS", "EAFNOSUPPORT", "ESOCKTNOSUPPORT", "EPROTONOSUPPORT", "EOPNOTSUPP", "ENOENT", "ENODEV", "ENXIO", "EROFS", "ENOSPC", "EUSERS",
+  "EPERM",
+  "EACCES",
+  "ENOSYS",
+  "EAFNOSUPPORT",
+  "ESOCKTNOSUPPORT",
+  "EPROTONOSUPPORT",
+  "EOPNOTSUPP",
+  "ENOENT",
+  "ENODEV",
+  "ENXIO",
+  "EROFS",
+  "ENOSPC",
+  "EUSERS",
 ]);
 
 /** What must be refused to the unprivileged user whatever stands between it and the host: it concerns others inside. */
 const refusedToUsers = [
-  "ptrace 1", "process_vm_readv 1", "process_vm_writev 1", "read /proc/1/mem", "write /proc/1/mem", "setuid 0", "lower oom score of 1",
-  "mount tmpfs", "remount", "pivot_root", "reboot", "device disk", "device mem", "device kmsg", "init_module", "kexec_load", "raw socket", "packet socket",
+  "ptrace 1",
+  "process_vm_readv 1",
+  "process_vm_writev 1",
+  "read /proc/1/mem",
+  "write /proc/1/mem",
+  "setuid 0",
+  "lower oom score of 1",
+  "mount tmpfs",
+  "remount",
+  "pivot_root",
+  "reboot",
+  "device disk",
+  "device mem",
+  "device kmsg",
+  "init_module",
+  "kexec_load",
+  "raw socket",
+  "packet socket",
 ];
 
 async function attempts(machine: Machine, user: string): Promise<Readonly<Record<string, string>>> {
@@ -38,7 +77,9 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       const machine = await context.create();
       const results = await attempts(machine, "user");
       assert.ok(Object.keys(results).length > 60, "every attempt answered");
-      const mustFail = sharesKernel(context) ? results : Object.fromEntries(refusedToUsers.map((name) => [name, results[name] ?? "ENOSYS"]));
+      const mustFail = sharesKernel(context)
+        ? results
+        : Object.fromEntries(refusedToUsers.map((name) => [name, results[name] ?? "ENOSYS"]));
       assert.deepEqual(allowed(mustFail), []);
     },
   },
@@ -49,8 +90,16 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       const before = await view.kernelSettings();
       const machine = await context.create();
       const results = await attempts(machine, "root");
-      const harmless = new Set(["setuid 0", "chroot", "lower oom score", "sethostname", "setdomainname"]);
-      const judged = Object.fromEntries(Object.entries(results).filter(([name]) => !harmless.has(name)));
+      const harmless = new Set([
+        "setuid 0",
+        "chroot",
+        "lower oom score",
+        "sethostname",
+        "setdomainname",
+      ]);
+      const judged = Object.fromEntries(
+        Object.entries(results).filter(([name]) => !harmless.has(name)),
+      );
       if (sharesKernel(context)) assert.deepEqual(allowed(judged), []);
       assert.deepEqual(await view.kernelSettings(), before);
       await output(machine, "echo still");
@@ -64,7 +113,9 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       const machine = await context.create();
       for (const user of ["user", "root"]) {
         const results = await probe<Record<string, string>>(machine, kernelFilesProbe, { user });
-        const open = allowed(results).filter((line) => !/: (ENODATA|EINVAL|EIO|EBUSY|EISDIR)$/.test(line));
+        const open = allowed(results).filter(
+          (line) => !/: (ENODATA|EINVAL|EIO|EBUSY|EISDIR)$/.test(line),
+        );
         if (sharesKernel(context) || user === "user") assert.deepEqual(open, [], `as ${user}`);
       }
       assert.deepEqual(await view.kernelSettings(), before);
@@ -77,10 +128,15 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       assert.ok(sudo !== undefined, "enforcement() reports sudo");
       const machine = await context.create();
       const ran = await run(machine, "sudo -n id -u");
-      if (/^(works|allowed|yes)/i.test(sudo.value)) return assert.equal(ran.stdout.trim(), "0", ran.stderr);
+      if (/^(works|allowed|yes)/i.test(sudo.value)) {
+        assert.equal(ran.stdout.trim(), "0", ran.stderr);
+        return;
+      }
       assert.match(sudo.value, /^(refused|denied|no)/i);
       assert.notEqual(ran.end.exitCode, 0);
-      await output(machine, "cp /bin/dash /usr/local/bin/raise; chmod 4755 /usr/local/bin/raise", { user: "root" });
+      await output(machine, "cp /bin/dash /usr/local/bin/raise; chmod 4755 /usr/local/bin/raise", {
+        user: "root",
+      });
       assert.notEqual(await output(machine, "/usr/local/bin/raise -p -c 'id -u'"), "0");
       assert.match(await output(machine, "cat /proc/self/status"), /NoNewPrivs:\s+1/);
     },
@@ -90,11 +146,16 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
     async check(context) {
       const machine = await context.create();
       const status = await output(machine, "grep -E '^(Cap|Groups|Uid)' /proc/self/status");
-      for (const name of ["CapEff", "CapPrm", "CapInh", "CapAmb"]) assert.match(status, new RegExp(`${name}:\\s+0+$`, "m"));
+      for (const name of ["CapEff", "CapPrm", "CapInh", "CapAmb"])
+        assert.match(status, new RegExp(`${name}:\\s+0+$`, "m"));
       if (sharesKernel(context)) assert.match(status, /CapBnd:\s+0+$/m);
       assert.doesNotMatch(status, /^Groups:.*\b0\b/m, "not in root's group");
       if (!sharesKernel(context)) return;
-      const root = await output(machine, "grep ^CapEff /proc/self/status; grep ^Seccomp: /proc/self/status; grep NoNewPrivs /proc/self/status", { user: "root" });
+      const root = await output(
+        machine,
+        "grep ^CapEff /proc/self/status; grep ^Seccomp: /proc/self/status; grep NoNewPrivs /proc/self/status",
+        { user: "root" },
+      );
       assert.match(root, /CapEff:\s+0+\n/, "root's commands hold none, too");
       assert.match(root, /Seccomp:\s+2/);
       assert.match(root, /NoNewPrivs:\s+1/);
@@ -108,7 +169,9 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       const owners: string[] = [];
       for (const machine of [await context.create(), await context.create()]) {
         await start(machine, ["sleep", "12345"], { user: "root" });
-        const uids = await eventually("the command shows on the host", async () => view.ownerOf(machine.id, "sleep\u000012345"));
+        const uids = await eventually("the command shows on the host", async () =>
+          view.ownerOf(machine.id, "sleep\u000012345"),
+        );
         assert.notEqual(uids, 0);
         owners.push(String(uids));
       }
@@ -121,7 +184,11 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       const view = context.host();
       const before = await view.kernelSettings();
       const machine = await context.create();
-      await run(machine, "hostname evil; date -s 2001-01-01; dmesg -c; echo evil > /proc/sys/kernel/hostname", { user: "root" });
+      await run(
+        machine,
+        "hostname evil; date -s 2001-01-01; dmesg -c; echo evil > /proc/sys/kernel/hostname",
+        { user: "root" },
+      );
       assert.deepEqual(await view.kernelSettings(), before);
       assert.ok(new Date().getFullYear() > 2001);
       const log = await run(machine, "dmesg");
@@ -132,7 +199,10 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
     name: "the user cannot signal the agent, and kill -9 1 by root does not end it",
     async check({ create }) {
       const machine = await create();
-      const asUser = await run(machine, "for s in HUP INT QUIT ILL ABRT SEGV TERM STOP KILL USR1; do kill -$s 1 && echo sent $s; done; kill -9 -1; echo over");
+      const asUser = await run(
+        machine,
+        "for s in HUP INT QUIT ILL ABRT SEGV TERM STOP KILL USR1; do kill -$s 1 && echo sent $s; done; kill -9 -1; echo over",
+      );
       assert.doesNotMatch(asUser.stdout, /sent/);
       assert.equal(await output(machine, "echo still"), "still");
       await run(machine, "kill -9 1", { user: "root" });
@@ -143,13 +213,28 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
   {
     name: "whatever root does to the first process inside, the machine answers or ends with a reason",
     async check({ create }) {
-      for (const attack of ["kill -QUIT 1; kill -ABRT 1; kill -SEGV 1", "kill -9 -1", "mount -t tmpfs none / 2>/dev/null; rm -rf --no-preserve-root / 2>/dev/null", "sudo -n kill -9 1; sudo -n kill -QUIT 1; sudo -n kill -9 -1"]) {
+      for (const attack of [
+        "kill -QUIT 1; kill -ABRT 1; kill -SEGV 1",
+        "kill -9 -1",
+        "mount -t tmpfs none / 2>/dev/null; rm -rf --no-preserve-root / 2>/dev/null",
+        "sudo -n kill -9 1; sudo -n kill -QUIT 1; sudo -n kill -9 -1",
+      ]) {
         const machine = await create();
-        await within(attack, 40_000, run(machine, attack, { user: attack.startsWith("sudo") ? "user" : "root" }).catch(() => undefined));
-        const after = await within(`after ${attack}`, 30_000, run(machine, ["/bin/true"]).then(
-          () => "answers",
-          (error: { code?: string }) => String(error.code),
-        ));
+        await within(
+          attack,
+          40_000,
+          run(machine, attack, { user: attack.startsWith("sudo") ? "user" : "root" }).catch(
+            () => undefined,
+          ),
+        );
+        const after = await within(
+          `after ${attack}`,
+          30_000,
+          run(machine, ["/bin/true"]).then(
+            () => "answers",
+            (error: { code?: string }) => String(error.code),
+          ),
+        );
         assert.match(after, /^(answers|lost|not-found|invalid|denied)$/, attack);
         await within("the end", 20_000, machine[Symbol.asyncDispose]());
       }
@@ -159,14 +244,21 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
     name: "a runaway that ignores every signal and forks is gone within a second of its kill",
     async check({ create }) {
       const machine = await create({ resources: { pids: 100 } });
-      const runaway = await start(machine, ["bash", "-c", "trap '' TERM INT HUP QUIT; f() { while :; do (f & sleep 0.05) & sleep 0.2; done; }; f & f & echo begun; wait"]);
+      const runaway = await start(machine, [
+        "bash",
+        "-c",
+        "trap '' TERM INT HUP QUIT; f() { while :; do (f & sleep 0.05) & sleep 0.2; done; }; f & f & echo begun; wait",
+      ]);
       await runaway.output[Symbol.asyncIterator]().next();
       await sleep(1000);
       const killed = Date.now();
       assert.equal(await within("the kill", 15_000, runaway.kill()), true);
       const took = Date.now() - killed;
       assert.ok(await goneInside(machine, runaway.pid));
-      assert.equal(await output(machine, "cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^bash$' || true"), "0");
+      assert.equal(
+        await output(machine, "cat /proc/[0-9]*/comm 2>/dev/null | grep -c '^bash$' || true"),
+        "0",
+      );
       assert.ok(took < 1000, `the promise is one second; it took ${took} ms`);
     },
   },
@@ -174,7 +266,11 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
     name: "a seccomp profile of the caller's own is in force, and one that is none is refused by field",
     mayRefuse: true,
     async check({ create, driver, spec }) {
-      const bad = await refused(driver.create(spec({ seccomp: { nonsense: true } })), "invalid", "unsupported");
+      const bad = await refused(
+        driver.create(spec({ seccomp: { nonsense: true } })),
+        "invalid",
+        "unsupported",
+      );
       assert.equal(bad.field, "seccomp");
       const machine = await create({
         seccomp: {

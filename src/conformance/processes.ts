@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { type Case, topic } from "./case.ts";
-import { eventually, finish, goneInside, output, refused, run, sleep, start, within } from "./run.ts";
+import {
+  eventually,
+  finish,
+  goneInside,
+  output,
+  refused,
+  run,
+  sleep,
+  start,
+  within,
+} from "./run.ts";
 import type { Machine } from "../core/driver.ts";
 import type { Process, ProcessOutput } from "../core/process.ts";
 
@@ -24,10 +34,10 @@ time.sleep(1000)
 `;
 
 /** Reads output until it holds a whole line, and leaves the process running. */
-async function firstLine(output: AsyncIterator<ProcessOutput>): Promise<string> {
+async function firstLine(rest: AsyncIterator<ProcessOutput>): Promise<string> {
   let text = "";
   while (!text.includes("\n")) {
-    const next = await output.next();
+    const next = await rest.next();
     if (next.done === true) break;
     text += Buffer.from(next.value.bytes).toString();
   }
@@ -42,7 +52,10 @@ interface Tree {
 
 async function tree(machine: Machine, timeoutMs?: number, signal?: AbortSignal): Promise<Tree> {
   const argv = ["python3", "-c", daemonMaker] as const;
-  const process = await machine.spawn(timeoutMs === undefined ? { argv } : { argv, timeoutMs }, signal);
+  const process = await machine.spawn(
+    timeoutMs === undefined ? { argv } : { argv, timeoutMs },
+    signal,
+  );
   const rest = process.output[Symbol.asyncIterator]();
   const daemon = await firstLine(rest);
   assert.match(daemon, /^\d+$/, "the daemon told its pid");
@@ -85,7 +98,10 @@ export const processCases: readonly Case[] = topic("exec", [
       abort.abort();
       await eventually(
         "the tree is gone",
-        async () => ((await goneInside(machine, made.process.pid)) && (await goneInside(machine, made.daemon))) || undefined,
+        async () =>
+          ((await goneInside(machine, made.process.pid)) &&
+            (await goneInside(machine, made.daemon))) ||
+          undefined,
         1000,
       );
     },
@@ -95,7 +111,10 @@ export const processCases: readonly Case[] = topic("exec", [
     async check({ create }) {
       const machine = await create();
       const aborted = machine.spawn({ argv: ["touch", "/tmp/started"] }, AbortSignal.abort());
-      await refused(aborted.then(async (process) => finish(process)), "cancelled");
+      await refused(
+        aborted.then(async (process) => finish(process)),
+        "cancelled",
+      );
       assert.notEqual((await run(machine, "test -e /tmp/started")).end.exitCode, 0);
     },
   },
@@ -114,7 +133,10 @@ export const processCases: readonly Case[] = topic("exec", [
     name: "SIGTERM and SIGINT reach the program, which may answer them",
     async check({ create }) {
       const machine = await create();
-      for (const [signal, code] of [["SIGTERM", 7], ["SIGINT", 8]] as const) {
+      for (const [signal, code] of [
+        ["SIGTERM", 7],
+        ["SIGINT", 8],
+      ] as const) {
         const program = `trap 'exit 7' TERM; trap 'exit 8' INT; echo ready; while :; do sleep 0.05; done`;
         const process = await start(machine, ["bash", "-c", program]);
         const rest = process.output[Symbol.asyncIterator]();
@@ -145,10 +167,17 @@ export const processCases: readonly Case[] = topic("exec", [
     name: "running commands are listed with their program, tag, directory and environment",
     async check({ create }) {
       const machine = await create();
-      const process = await start(machine, ["sleep", "999"], { tag: "nap", cwd: "/tmp", envs: { WHO: "me" } });
+      const process = await start(machine, ["sleep", "999"], {
+        tag: "nap",
+        cwd: "/tmp",
+        envs: { WHO: "me" },
+      });
       const listed = await machine.processes();
       const found = listed.find((each) => each.pid === process.pid);
-      assert.deepEqual([found?.argv, found?.tag, found?.cwd, found?.envs["WHO"]], [["sleep", "999"], "nap", "/tmp", "me"]);
+      assert.deepEqual(
+        [found?.argv, found?.tag, found?.cwd, found?.envs["WHO"]],
+        [["sleep", "999"], "nap", "/tmp", "me"],
+      );
       await process.kill();
       assert.ok(!(await machine.processes()).some((each) => each.pid === process.pid));
     },
@@ -157,7 +186,10 @@ export const processCases: readonly Case[] = topic("exec", [
     name: "a detached command lives on, and is joined again through the machine opened by id",
     async check({ create, driver }) {
       const machine = await create();
-      const process = await start(machine, "read line; echo got $line; exit 5", { stdin: true, tag: "later" });
+      const process = await start(machine, "read line; echo got $line; exit 5", {
+        stdin: true,
+        tag: "later",
+      });
       process.detach();
       const opened = await driver.open(machine.id);
       const [found] = (await opened.processes()).filter((each) => each.tag === "later");
@@ -179,10 +211,14 @@ export const processCases: readonly Case[] = topic("exec", [
     name: "a terminal has the size it was given and follows a resize",
     async check({ create }) {
       const machine = await create();
-      const process = await start(machine, ["bash", "-c", "stty size; tty -s && echo terminal; read x; stty size"], {
-        pty: { cols: 77, rows: 21 },
-        stdin: true,
-      });
+      const process = await start(
+        machine,
+        ["bash", "-c", "stty size; tty -s && echo terminal; read x; stty size"],
+        {
+          pty: { cols: 77, rows: 21 },
+          stdin: true,
+        },
+      );
       const rest = process.output[Symbol.asyncIterator]();
       assert.equal((await firstLine(rest)).trim(), "21 77");
       await process.resize({ cols: 132, rows: 43 });
@@ -200,19 +236,27 @@ export const processCases: readonly Case[] = topic("exec", [
     name: "Ctrl-C in a terminal interrupts the program in front, and the shell lives on",
     async check({ create }) {
       const machine = await create();
-      const process = await start(machine, ["bash", "--norc", "-i"], { pty: { cols: 80, rows: 24 }, stdin: true });
+      const process = await start(machine, ["bash", "--norc", "-i"], {
+        pty: { cols: 80, rows: 24 },
+        stdin: true,
+      });
       let seen = "";
       const reading = (async () => {
         for await (const part of process.output) seen += Buffer.from(part.bytes).toString();
       })();
       const shows = async (text: string): Promise<void> => {
-        await eventually(`the terminal shows ${text}`, async () => seen.includes(text) || undefined);
+        await eventually(
+          `the terminal shows ${text}`,
+          async () => seen.includes(text) || undefined,
+        );
       };
       await process.write(Buffer.from("echo be''gun; sleep 1000\n"));
       await shows("begun");
       await sleep(100);
       await process.write(Buffer.from("\u0003"));
-      await process.write(Buffer.from("echo ali''ve $TERM; printf '\\033[31mr''ed\\033[0m\\n'; exit 4\n"));
+      await process.write(
+        Buffer.from("echo ali''ve $TERM; printf '\\033[31mr''ed\\033[0m\\n'; exit 4\n"),
+      );
       await shows("alive xterm-256color");
       await shows("\u001b[31mred\u001b[0m");
       await reading;
@@ -231,10 +275,18 @@ export const processCases: readonly Case[] = topic("exec", [
     name: "a command whose daemon keeps the output open is over when the command is",
     async check({ create }) {
       const machine = await create();
-      const ran = await within("the command", 20_000, run(machine, "setsid sleep 1000 & echo started"));
+      const ran = await within(
+        "the command",
+        20_000,
+        run(machine, "setsid sleep 1000 & echo started"),
+      );
       assert.equal(ran.stdout, "started\n");
       assert.equal(ran.end.exitCode, 0);
-      assert.equal(await output(machine, "cat /proc/[0-9]*/comm 2>/dev/null | grep -cx sleep"), "1", "what it left in the background is left alone");
+      assert.equal(
+        await output(machine, "cat /proc/[0-9]*/comm 2>/dev/null | grep -cx sleep"),
+        "1",
+        "what it left in the background is left alone",
+      );
     },
   },
 ]);

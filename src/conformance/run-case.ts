@@ -1,7 +1,8 @@
 import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import { type Case, NotRun } from "./case.ts";
+import type { Case } from "./case.ts";
 import { openContext, type SuiteOptions } from "./context.ts";
+import { NotRun } from "./not-run.ts";
 
 /** What became of one case against one driver. */
 export interface Outcome {

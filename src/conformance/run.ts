@@ -27,8 +27,10 @@ export async function finish(process: Process): Promise<Ran> {
     if (kept <= keptBytes) parts[stream].push(bytes);
   }
   const end = await process.end;
-  const text = (chunks: Uint8Array[]): string => Buffer.concat(chunks).toString();
-  return { stdout: text(parts.stdout), stderr: text(parts.stderr), pty: text(parts.pty), end };
+  const [stdout, stderr, pty] = [parts.stdout, parts.stderr, parts.pty].map((chunks) =>
+    Buffer.concat(chunks).toString(),
+  );
+  return { stdout: stdout ?? "", stderr: stderr ?? "", pty: pty ?? "", end };
 }
 
 /** Runs a program, or a line of `sh`, and waits for it. */
@@ -57,7 +59,11 @@ export async function output(
   options: CommandOptions = {},
 ): Promise<string> {
   const ran = await run(machine, program, options);
-  assert.equal(ran.end.exitCode, 0, `${JSON.stringify(program).slice(0, 300)} failed: ${ran.stderr.slice(-2000)}${ran.end.message ?? ""}`);
+  assert.equal(
+    ran.end.exitCode,
+    0,
+    `${JSON.stringify(program).slice(0, 300)} failed: ${ran.stderr.slice(-2000)}${ran.end.message ?? ""}`,
+  );
   return ran.stdout.replace(/\n$/, "");
 }
 
@@ -73,10 +79,16 @@ export async function probe<T>(
   const printed = await output(machine, ["python3", "-c", prelude + program], command);
   const last = printed.split("\n").at(-1) ?? "";
   try {
-    return JSON.parse(last) as T;
+    return parsed<T>(last);
   } catch (cause) {
     throw new Error(`the probe printed no JSON: ${printed.slice(-500)}`, { cause });
   }
+}
+
+/** JSON as the type that the caller expects: text of a probe of the suite's own. */
+export function parsed<T>(json: string): T {
+  const value: T = JSON.parse(json);
+  return value;
 }
 
 /** The error that a promise is rejected with. Fails when it is fulfilled, or when the error has another code. */
@@ -91,8 +103,13 @@ export async function refused(
   if (!("error" in outcome)) return assert.fail(`expected ${codes.join(" or ")}, but it succeeded`);
   const { error } = outcome;
   if (!(error instanceof SandboxError))
-    return assert.fail(`expected a SandboxError, got ${error instanceof Error ? error.stack : String(error)}`);
-  assert.ok(codes.includes(error.code), `expected ${codes.join(" or ")}, got ${error.code}: ${error.message}`);
+    return assert.fail(
+      `expected a SandboxError, got ${error instanceof Error ? error.stack : String(error)}`,
+    );
+  assert.ok(
+    codes.includes(error.code),
+    `expected ${codes.join(" or ")}, got ${error.code}: ${error.message}`,
+  );
   assert.ok(error.message.length > 0, "the error has a message");
   return error;
 }
@@ -105,7 +122,10 @@ export async function refusedField(
 ): Promise<void> {
   const error = await refused(promise, ...codes);
   assert.equal(error.field, field, `field of "${error.message}"`);
-  assert.ok(error.mend !== undefined && error.mend.length > 0, `"${error.message}" says what mends it`);
+  assert.ok(
+    error.mend !== undefined && error.mend.length > 0,
+    `"${error.message}" says what mends it`,
+  );
 }
 
 /** Waits until `check` gives something other than undefined. Fails after `limitMs`. */
@@ -143,7 +163,11 @@ export function sha256(bytes: Uint8Array): string {
 
 /** Whether a pid of the machine is gone, seen from inside it. */
 export async function goneInside(machine: Machine, pid: number | string): Promise<boolean> {
-  const ran = await run(machine, `test -e /proc/${pid} && ! grep -q '^State:.*Z' /proc/${pid}/status`, { user: "root" });
+  const ran = await run(
+    machine,
+    `test -e /proc/${pid} && ! grep -q '^State:.*Z' /proc/${pid}/status`,
+    { user: "root" },
+  );
   return ran.end.exitCode !== 0;
 }
 
