@@ -35,7 +35,10 @@ export async function chooseDriver(option: unknown, stateDir: string): Promise<C
 }
 
 /** The drivers that the option may mean, where the sandbox is known and its driver is not. */
-export async function candidateDrivers(option: unknown, stateDir: string): Promise<readonly Driver[]> {
+export async function candidateDrivers(
+  option: unknown,
+  stateDir: string,
+): Promise<readonly Driver[]> {
   if (option !== undefined && option !== "auto") return [(await named(option, stateDir)).driver];
   return Promise.all(driverNames.map((name) => load(name, stateDir)));
 }
@@ -59,7 +62,10 @@ async function strongest(stateDir: string): Promise<Chosen> {
   }
   const reasons = rejected.map(({ driver, reason }) => `${driver}: ${reason}`).join("; ");
   const mend = rejected.map(({ driver, mend: each }) => `${driver}: ${each}`).join("; ");
-  throw new SandboxError("unavailable", `no driver works on this host: ${reasons}`, { field: "driver", mend });
+  throw new SandboxError("unavailable", `no driver works on this host: ${reasons}`, {
+    field: "driver",
+    mend,
+  });
 }
 
 function load(name: BuiltinName, stateDir: string): Promise<Driver> {
@@ -76,13 +82,20 @@ function nameOf(option: unknown): BuiltinName {
   const name = driverNames.find((known) => known === option);
   if (name !== undefined) return name;
   const shown = typeof option === "string" ? JSON.stringify(option.slice(0, 40)) : typeof option;
-  const similar = typeof option === "string" ? nearest(option, ["auto", ...driverNames]) : undefined;
+  const similar =
+    typeof option === "string" ? nearest(option, ["auto", ...driverNames]) : undefined;
   const mend = similar === undefined ? undefined : `did you mean ${similar}?`;
-  throw invalid("driver", `there is no driver ${shown}; there are auto, ${driverNames.join(", ")}`, mend);
+  throw invalid(
+    "driver",
+    `there is no driver ${shown}; there are auto, ${driverNames.join(", ")}`,
+    mend,
+  );
 }
 
 function isDriver(value: unknown): value is Driver {
-  return isObject(value) && typeof value["create"] === "function" && typeof value["name"] === "string";
+  return (
+    isObject(value) && typeof value["create"] === "function" && typeof value["name"] === "string"
+  );
 }
 
 function namesOf<Name extends string>(record: Readonly<Record<Name, unknown>>): readonly Name[] {

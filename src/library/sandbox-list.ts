@@ -8,7 +8,10 @@ export class SandboxList implements AsyncIterable<SandboxInfo> {
   readonly #drivers: () => Promise<readonly Driver[]>;
   readonly #wanted: readonly (readonly [string, string])[];
 
-  constructor(drivers: () => Promise<readonly Driver[]>, metadata: Readonly<Record<string, string>>) {
+  constructor(
+    drivers: () => Promise<readonly Driver[]>,
+    metadata: Readonly<Record<string, string>>,
+  ) {
     this.#drivers = drivers;
     this.#wanted = Object.entries(metadata);
   }
@@ -18,7 +21,8 @@ export class SandboxList implements AsyncIterable<SandboxInfo> {
     this.hasNext = false;
     const machines: Map<string, MachineInfo> = new Map();
     for (const driver of await this.#drivers()) {
-      for await (const machine of driver.list()) if (this.#isWanted(machine)) machines.set(machine.id, machine);
+      for await (const machine of driver.list())
+        if (this.#isWanted(machine)) machines.set(machine.id, machine);
     }
     return [...machines.values()]
       .toSorted((left, right) => right.startedAt.getTime() - left.startedAt.getTime())
@@ -30,6 +34,8 @@ export class SandboxList implements AsyncIterable<SandboxInfo> {
   }
 
   #isWanted({ metadata }: MachineInfo): boolean {
-    return this.#wanted.every(([name, value]) => Object.hasOwn(metadata, name) && metadata[name] === value);
+    return this.#wanted.every(
+      ([name, value]) => Object.hasOwn(metadata, name) && metadata[name] === value,
+    );
   }
 }

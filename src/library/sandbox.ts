@@ -4,7 +4,12 @@ import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
 import { type SandboxOptions, parseLifetime, parseSandboxOptions } from "../core/options.ts";
 import { Sandbox as SandboxOverMachine } from "../core/sandbox.ts";
 import { invalid, optionalText, optionsObject, textMap } from "../core/validate.ts";
-import { type DriverOption, candidateDrivers, chooseDriver, defaultStateDir } from "./choose-driver.ts";
+import {
+  type DriverOption,
+  candidateDrivers,
+  chooseDriver,
+  defaultStateDir,
+} from "./choose-driver.ts";
 import { SandboxList } from "./sandbox-list.ts";
 
 /** Where sandboxes are. */
@@ -47,7 +52,10 @@ export class Sandbox extends SandboxOverMachine {
    */
   static create(options?: CreateOptions): Promise<Sandbox>;
   static create(template: string, options?: CreateOptions): Promise<Sandbox>;
-  static async create(first: string | CreateOptions = {}, second: CreateOptions = {}): Promise<Sandbox> {
+  static async create(
+    first: string | CreateOptions = {},
+    second: CreateOptions = {},
+  ): Promise<Sandbox> {
     const options = typeof first === "string" ? { ...second, template: first } : first;
     parseSandboxOptions(options, {}, placeNames);
     const { driver, choice } = await chooseDriver(options.driver, stateDirOf(options));
@@ -56,7 +64,9 @@ export class Sandbox extends SandboxOverMachine {
 
   /** Finds a running sandbox, of this process or another of the host. Throws `not-found`, with why it ended where that is known. */
   static async connect(sandboxId: string, options: ConnectOptions = {}): Promise<Sandbox> {
-    optionsObject(options, [...placeNames, "lifetimeMs"], { hints: { timeoutMs: "use lifetimeMs" } });
+    optionsObject(options, [...placeNames, "lifetimeMs"], {
+      hints: { timeoutMs: "use lifetimeMs" },
+    });
     const lifetimeMs = parseLifetime("lifetimeMs", options.lifetimeMs);
     const drivers = await candidateDrivers(options.driver, stateDirOf(options));
     const sandbox = new Sandbox(await firstThatKnows(drivers, sandboxIdOf(sandboxId)));
@@ -85,7 +95,10 @@ export class Sandbox extends SandboxOverMachine {
   }
 }
 
-async function firstThatKnows(drivers: readonly Driver[], id: string): ReturnType<typeof openParts> {
+async function firstThatKnows(
+  drivers: readonly Driver[],
+  id: string,
+): ReturnType<typeof openParts> {
   let unknown: SandboxError | undefined;
   for (const driver of drivers) {
     try {
