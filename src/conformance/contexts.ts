@@ -4,7 +4,7 @@ import type { Machine } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import { type Case, topic } from "./case.ts";
 import { codeMachine, evaluate, kernels, value } from "./evaluate.ts";
-import { eventually, output, parsed, refused, refusedField, run, within } from "./run.ts";
+import { eventually, output, refused, refusedField, run, within } from "./run.ts";
 
 const limitMs = 120_000;
 
@@ -251,7 +251,7 @@ export const contextCases: readonly Case[] = topic("code", [
     limitMs,
     async check(context) {
       const machine = await codeMachine(context);
-      const unknown: Language = parsed('"cobol"');
+      const unknown: Language = JSON.parse(`"cobol"`);
       await refusedField(
         evaluate(machine, { code: "1", language: unknown }),
         "language",

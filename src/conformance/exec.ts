@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { type Case, topic } from "./case.ts";
-import { finish, output, parsed, refused, refusedField, run, start } from "./run.ts";
+import { finish, output, refused, refusedField, run, start } from "./run.ts";
 
 export const execCases: readonly Case[] = topic("exec", [
   {
@@ -126,7 +126,7 @@ export const execCases: readonly Case[] = topic("exec", [
           envs: { LEVEL: "command" },
         },
       );
-      const envs = parsed<Record<string, string>>(printed);
+      const envs: Record<string, string> = JSON.parse(printed);
       assert.equal(envs["LEVEL"], "command");
       assert.equal(envs["SHARED"], "ü=\n'$x'");
       assert.equal(envs["HOME"], "/home/user");

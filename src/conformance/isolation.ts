@@ -5,7 +5,7 @@ import { dirname } from "node:path";
 import { plantCanary } from "./canary.ts";
 import { type Case, topic } from "./case.ts";
 import { descriptorsProbe, nodesProbe, searchProbe } from "./probes/search.ts";
-import { output, parsed, probe, run, start } from "./run.ts";
+import { output, probe, run, start } from "./run.ts";
 
 const reversed = (token: string): string => token.split("").toReversed().join("");
 const newToken = (): string => `token${randomBytes(12).toString("hex")}`;
@@ -38,7 +38,8 @@ export const isolationCases: readonly Case[] = topic("isolation", [
       const other = elsewhere(program, {
         envs: { CANARY_SECRET: token, AWS_SECRET_ACCESS_KEY: token },
       });
-      const machine = track(await driver.open(parsed<string>(await other.line())));
+      const id: string = JSON.parse(await other.line());
+      const machine = track(await driver.open(id));
       for (const user of ["user", "root"])
         assert.deepEqual(await probe(machine, searchProbe, { user, values: reversed(token) }), []);
       const first = await output(machine, "tr '\\0' '\\n' < /proc/1/environ", { user: "root" });

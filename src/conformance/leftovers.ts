@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { kill } from "node:process";
 import type { HostProcess, HostView } from "./host.ts";
 import { type Case, topic } from "./case.ts";
-import { eventually, finish, output, parsed, refused, run, sleep, start, within } from "./run.ts";
+import { eventually, finish, output, refused, run, sleep, start, within } from "./run.ts";
 
 interface Remains {
   readonly id: string;
@@ -84,11 +84,11 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
       const other =
         context.elsewhere(`${owner("{ lifetimeMs: 300000, idleTimeoutMs: 0, detached: false }")}
         await new Promise(() => setInterval(() => {}, 1000));`);
-      const id = parsed<string>(await other.line());
+      const id: string = JSON.parse(await other.line());
       const processes = await context.host().members(id);
       assert.ok(processes.length > 0);
       await other.crash();
-      await nothingLeft(context.host(), { id: id, processes, limitMs: 20_000 });
+      await nothingLeft(context.host(), { id, processes, limitMs: 20_000 });
       assert.match((await refused(context.driver.open(id), "not-found")).message, /owner/);
     },
   },
@@ -98,9 +98,9 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
       const other = context.elsewhere(
         `${owner("{ lifetimeMs: 300000, idleTimeoutMs: 0, detached: false }")} process.exit(0);`,
       );
-      const id = parsed<string>(await other.line());
+      const id: string = JSON.parse(await other.line());
       await other.exit;
-      await nothingLeft(context.host(), { id: id, limitMs: 20_000 });
+      await nothingLeft(context.host(), { id, limitMs: 20_000 });
     },
   },
   {
@@ -109,12 +109,12 @@ export const leftoverCases: readonly Case[] = topic("lifecycle", [
       const other = context.elsewhere(
         `${owner("{ lifetimeMs: 8000, idleTimeoutMs: 0, detached: true }")} process.exit(0);`,
       );
-      const id = parsed<string>(await other.line());
+      const id: string = JSON.parse(await other.line());
       await other.exit;
       const machine = context.track(await context.driver.open(id));
       assert.equal(await output(machine, "echo still"), "still");
       assert.equal(await within("the lifetime", 30_000, machine.ended), "lifetime");
-      await nothingLeft(context.host(), { id: id, limitMs: 5000 });
+      await nothingLeft(context.host(), { id, limitMs: 5000 });
     },
   },
   {

@@ -68,7 +68,7 @@ export const pythonCases: readonly Case[] = topic("code", [
       const { error } = await evaluate(machine, "def f():\n    return 1 / 0\nf()");
       assert.deepEqual([error?.name, error?.value], ["ZeroDivisionError", "division by zero"]);
       assert.match(error?.traceback ?? "", /1 \/ 0/);
-      assert.doesNotMatch(error?.traceback ?? "", new RegExp("\u001b\\["), "without colour codes");
+      assert.ok(!error?.traceback.includes("\u001b["), "without colour codes");
       const syntax = await evaluate(machine, "def (");
       assert.equal(syntax.error?.name, "SyntaxError");
       const exit = await evaluate(machine, "import sys; sys.exit(3)");
@@ -136,9 +136,11 @@ Rich()`;
       const { results, error } = await evaluate(machine, code);
       assert.equal(error, undefined, JSON.stringify(error));
       const { jpeg, ...image } = results[7] ?? { isMainResult: false };
-      assert.ok(jpeg !== undefined && image.isMainResult === false);
-      const shown = results.map(({ text: _, ...rest }) => rest);
-      assert.match(shown[2]?.svg ?? "", /<svg/);
+      assert.ok(jpeg !== undefined && !image.isMainResult);
+      const shown = results.map((each) =>
+        Object.fromEntries(Object.entries(each).filter(([form]) => form !== "text")),
+      );
+      assert.match(results[2]?.svg ?? "", /<svg/);
       assert.deepEqual(
         [0, 1, 3, 4, 5, 6].map((index) => shown[index]),
         [

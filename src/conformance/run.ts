@@ -79,16 +79,11 @@ export async function probe<T>(
   const printed = await output(machine, ["python3", "-c", prelude + program], command);
   const last = printed.split("\n").at(-1) ?? "";
   try {
-    return parsed<T>(last);
+    const value: T = JSON.parse(last);
+    return value;
   } catch (cause) {
     throw new Error(`the probe printed no JSON: ${printed.slice(-500)}`, { cause });
   }
-}
-
-/** JSON as the type that the caller expects: text of a probe of the suite's own. */
-export function parsed<T>(json: string): T {
-  const value: T = JSON.parse(json);
-  return value;
 }
 
 /** The error that a promise is rejected with. Fails when it is fulfilled, or when the error has another code. */
