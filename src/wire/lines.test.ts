@@ -1,7 +1,7 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { lineDecoder } from "./lines.ts";
-import { cutAnywhere } from "./pieces.test-support.ts";
+import { cutAnywhere } from "../../test/support/bytes.ts";
 
 describe("lines", () => {
   test("arrive as they were sent, wherever the stream is cut", () => {
