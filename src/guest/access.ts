@@ -1,9 +1,18 @@
-import type { Socket } from "node:net";
+import { type OnReadOpts, type Socket, connect } from "node:net";
 import type { EndReason } from "../core/driver.ts";
 import type { Resources } from "../core/spec.ts";
 
-/** Opens a new connection to a machine's socket. It may still be connecting; the client writes the first line. */
-export type Dial = () => Socket;
+/**
+ * Opens a new connection to a machine's socket. It may still be connecting; the client writes the first line.
+ *
+ * `onread` must reach the socket: files are read with it, straight into where they are wanted.
+ */
+export type Dial = (onread?: OnReadOpts) => Socket;
+
+/** Dials a machine's `machine.sock` by its path. */
+export function dialSocket(path: string): Dial {
+  return (onread) => connect(onread === undefined ? { path } : { path, onread });
+}
 
 /** What a driver tells of a machine that it has started or found. */
 export interface MachineAccess {
