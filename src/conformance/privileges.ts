@@ -59,9 +59,10 @@ async function attempts(machine: Machine, user: string): Promise<Readonly<Record
   return probe<Record<string, string>>(machine, syscallProbe, { user });
 }
 
+/** Attempts that went through. Entering the user namespace that one is in answers EINVAL everywhere. */
 function allowed(results: Readonly<Record<string, string>>): readonly string[] {
   return Object.entries(results)
-    .filter(([, outcome]) => !refusals.has(outcome))
+    .filter(([name, outcome]) => !refusals.has(outcome) && `${name} ${outcome}` !== "setns user EINVAL")
     .map(([name, outcome]) => `${name}: ${outcome}`);
 }
 
@@ -114,7 +115,7 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
       for (const user of ["user", "root"]) {
         const results = await probe<Record<string, string>>(machine, kernelFilesProbe, { user });
         const open = allowed(results).filter(
-          (line) => !/: (ENODATA|EINVAL|EIO|EBUSY|EISDIR)$/.test(line),
+          (line) => !/: (ENODATA|EINVAL|EIO|EBUSY|EISDIR|EBADFD)$/.test(line),
         );
         if (sharesKernel(context) || user === "user") assert.deepEqual(open, [], `as ${user}`);
       }

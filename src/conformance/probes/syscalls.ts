@@ -122,8 +122,8 @@ for name, kind, device in (("disk", 0o060000, os.makedev(254, 0)), ("mem", 0o020
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     attempt("device " + name, make)
 attempt("setuid 0", lambda: os.getuid() == 0 or os.setuid(0))
-attempt("lower oom score", lambda: open("/proc/self/oom_score_adj", "w").write("-1000"))
-attempt("lower oom score of 1", lambda: open("/proc/1/oom_score_adj", "w").write("-1000"))
+attempt("lower oom score", lambda: os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"-1000"))
+attempt("lower oom score of 1", lambda: os.write(os.open("/proc/1/oom_score_adj", os.O_WRONLY), b"-1000"))
 print(json.dumps(results))
 `;
 

@@ -1,0 +1,70 @@
+import { afterAll, describe, expect, test, vi } from "vitest";
+import type { Driver } from "../../src/core/driver.ts";
+import type { Case } from "../../src/conformance/case.ts";
+import { cases } from "../../src/conformance/cases.ts";
+import type { SuiteOptions } from "../../src/conformance/context.ts";
+import { hostView } from "../../src/conformance/host.ts";
+import { caseLimitMs, lacking, runCase } from "../../src/conformance/run-case.ts";
+
+/** What a conformance test file knows of its driver. */
+export interface Subject extends SuiteOptions {
+  readonly driver: Driver;
+  /** Cases that fail today, each with its reason. One that passes turns the run red, so that its line is taken out. */
+  readonly known?: Readonly<Record<string, string>>;
+}
+
+vi.setConfig({ maxConcurrency: 3 });
+
+const required = new Set((process.env["REQUIRE_DRIVERS"] ?? "").split(","));
+
+/** Runs every case against a real driver. A missing backend skips aloud, or fails when required; it is never faked. */
+export async function conformance({ driver, known = {}, ...options }: Subject): Promise<void> {
+  const available = await driver.probe();
+  if (!available.ok && required.has(driver.name))
+    throw new Error(`${driver.name} is required here but absent: ${available.reason}`);
+  const title = available.ok ? driver.name : `${driver.name} (absent: ${available.reason})`;
+
+  describe(title, () => {
+    const [alone, together] = [
+      cases.filter((each) => each.alone),
+      cases.filter((each) => !each.alone),
+    ];
+    const declare = (each: Case, runner: typeof test.concurrent | typeof test): void => {
+      const lacks = available.ok ? lacking(driver, each) : available.reason;
+      const name = `${each.topic}: ${each.name}`;
+      if (lacks !== undefined) test.skip(`${name} (not run: ${lacks})`, () => undefined);
+      else
+        runner(name, { timeout: caseLimitMs(each) + 60_000 }, async ({ skip }) => {
+          const outcome = await runCase(driver, each, options);
+          if (outcome.status === "not-run" || outcome.status === "refused") skip(outcome.reason);
+          if (each.name in known)
+            expect(outcome.status, `known to fail (${known[each.name]}), but it passes`).toBe(
+              "failed",
+            );
+          else if (outcome.status === "failed") throw outcome.error;
+        });
+    };
+    for (const each of together) declare(each, test.concurrent);
+    for (const each of alone) declare(each, test);
+
+    test("every known failure names a case", () => {
+      const names = new Set(cases.map((each) => each.name));
+      expect(Object.keys(known).filter((name) => !names.has(name))).toEqual([]);
+    });
+  });
+
+  if (available.ok && options.stateDir !== undefined) nothingLeftOf(driver, options.stateDir);
+}
+
+/** The suite's last promise: all that it made is gone from this host. */
+function nothingLeftOf(driver: Driver, stateDir: string): void {
+  const own: string[] = [];
+  afterAll(async () => {
+    for await (const info of driver.list()) own.push(info.id);
+    expect(own, "machines that outlived the suite").toEqual([]);
+    expect(
+      await hostView(stateDir).traces(`${stateDir}/machines`),
+      "what the suite left on this host",
+    ).toEqual([]);
+  });
+}
