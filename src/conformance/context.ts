@@ -1,6 +1,9 @@
+import { createSandbox } from "../core/create.ts";
 import type { Driver, Machine } from "../core/driver.ts";
 import type { Enforcement } from "../core/enforcement.ts";
 import { SandboxError } from "../core/errors.ts";
+import type { SandboxOptions } from "../core/options.ts";
+import type { Sandbox } from "../core/sandbox.ts";
 import type { SandboxSpec } from "../core/spec.ts";
 
 import { hostView, type HostView } from "./host.ts";
@@ -24,6 +27,8 @@ export interface Context {
   readonly spec: (overrides?: SpecOverrides) => SandboxSpec;
   /** A machine of the suite's ordinary size, or as the overrides say. */
   readonly create: (overrides?: SpecOverrides) => Promise<Machine>;
+  /** A sandbox as users of the library have it; of template `base` unless the options say otherwise. */
+  readonly sandbox: (options?: SandboxOptions) => Promise<Sandbox>;
   /** Makes the context the owner of a resource, and returns it. */
   readonly track: <T extends AsyncDisposable>(resource: T) => T;
   /** What this host shows of machines. Skips the case where machines are not on this host. */
@@ -73,6 +78,11 @@ export function openContext(
       const machine = track(await driver.create(sandboxSpec(overrides), signal));
       ids.push(machine.id);
       return machine;
+    },
+    sandbox: async (settings) => {
+      const made = track(await createSandbox(driver, { template: "base", signal, ...settings }));
+      ids.push(made.sandboxId);
+      return made;
     },
     host: () => {
       if (driver.isolation === "hosted") return skip("its machines are not on this host");

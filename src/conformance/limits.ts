@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import type { Machine } from "../core/driver.ts";
-import type { Resources } from "../core/spec.ts";
 import { type Case, topic } from "./case.ts";
-import { output, probe, refusedField, run, sleep, start, within } from "./run.ts";
+import { output, probe, run, sleep, start, within } from "./run.ts";
 
 /** Asks a neighbour again and again while `act` runs. Fails when one answer does not come. */
 async function neighbourAnswers(neighbour: Machine, act: () => Promise<unknown>): Promise<number> {
@@ -287,33 +286,6 @@ except OSError as e: print(json.dumps([len(held), errno.errorcode[e.errno]]))`;
         await output(machine, "awk '/SwapTotal/ {print $2}' /proc/meminfo; ulimit -c"),
         "0\n0",
       );
-    },
-  },
-  {
-    name: "limits out of range are refused by field before anything starts",
-    async check({ driver, spec }) {
-      const wrong: readonly (readonly [keyof Resources, number])[] = [
-        ["memoryMiB", 0],
-        ["memoryMiB", -1],
-        ["memoryMiB", 0.5],
-        ["memoryMiB", Number.NaN],
-        ["memoryMiB", 1e12],
-        ["cpus", 0],
-        ["cpus", -2],
-        ["cpus", Number.POSITIVE_INFINITY],
-        ["diskMiB", 0],
-        ["diskMiB", 1e12],
-        ["pids", 0],
-        ["pids", 1.5],
-        ["openFiles", 0],
-        ["openFiles", -5],
-      ];
-      for (const [field, value] of wrong)
-        await refusedField(
-          driver.create(spec({ resources: { [field]: value } })),
-          `resources.${field}`,
-          "invalid",
-        );
     },
   },
 ]);

@@ -62,7 +62,9 @@ async function attempts(machine: Machine, user: string): Promise<Readonly<Record
 /** Attempts that went through. Entering the user namespace that one is in answers EINVAL everywhere. */
 function allowed(results: Readonly<Record<string, string>>): readonly string[] {
   return Object.entries(results)
-    .filter(([name, outcome]) => !refusals.has(outcome) && `${name} ${outcome}` !== "setns user EINVAL")
+    .filter(
+      ([name, outcome]) => !refusals.has(outcome) && `${name} ${outcome}` !== "setns user EINVAL",
+    )
     .map(([name, outcome]) => `${name}: ${outcome}`);
 }
 
