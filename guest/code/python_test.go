@@ -84,8 +84,8 @@ func TestAKernelThatDoesNotReactIsReplaced(t *testing.T) {
 func TestADeathIsReportedAndSurvived(t *testing.T) {
 	_, server := machine(t)
 	for code, want := range map[string]string{
-		"import os; print('last words'); os._exit(3)":              "status 3",
-		"import os; print('last words'); os.kill(os.getpid(), 11)": "SIGSEGV",
+		"import os; print('last words'); os._exit(3)":                                                                                   "status 3",
+		"import os; print('last words'); os.kill(os.getpid(), 11)":                                                                      "SIGSEGV",
 		"import os; print('last words'); x = 1\nfor fd in range(200, 210):\n  try: os.write(fd, b'garbage\\n')\n  except OSError: pass": "protocol",
 	} {
 		out := python(t, server, code)
