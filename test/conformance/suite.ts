@@ -24,28 +24,29 @@ export async function conformance({ driver, known = {}, ...options }: Subject): 
     throw new Error(`${driver.name} is required here but absent: ${available.reason}`);
   const title = available.ok ? driver.name : `${driver.name} (absent: ${available.reason})`;
 
+  const declare = (each: Case): void => {
+    const lacks = available.ok ? lacking(driver, each) : available.reason;
+    const runner = each.alone === true ? test : test.concurrent;
+    runner(
+      `${each.topic}: ${each.name}`,
+      { timeout: caseLimitMs(each) + 60_000 },
+      async ({ skip }) => {
+        if (lacks !== undefined) skip(`not run: ${lacks}`);
+        const outcome = await runCase(driver, each, options);
+        if (outcome.status === "not-run" || outcome.status === "refused")
+          skip(`${outcome.status}: ${outcome.reason}`);
+        if (each.name in known)
+          expect(outcome.status, `known to fail (${known[each.name]}), but it passes`).toBe(
+            "failed",
+          );
+        else if (outcome.status === "failed") throw outcome.error;
+      },
+    );
+  };
+
   describe(title, () => {
-    const [alone, together] = [
-      cases.filter((each) => each.alone),
-      cases.filter((each) => !each.alone),
-    ];
-    const declare = (each: Case, runner: typeof test.concurrent | typeof test): void => {
-      const lacks = available.ok ? lacking(driver, each) : available.reason;
-      const name = `${each.topic}: ${each.name}`;
-      if (lacks !== undefined) test.skip(`${name} (not run: ${lacks})`, () => undefined);
-      else
-        runner(name, { timeout: caseLimitMs(each) + 60_000 }, async ({ skip }) => {
-          const outcome = await runCase(driver, each, options);
-          if (outcome.status === "not-run" || outcome.status === "refused") skip(outcome.reason);
-          if (each.name in known)
-            expect(outcome.status, `known to fail (${known[each.name]}), but it passes`).toBe(
-              "failed",
-            );
-          else if (outcome.status === "failed") throw outcome.error;
-        });
-    };
-    for (const each of together) declare(each, test.concurrent);
-    for (const each of alone) declare(each, test);
+    for (const each of cases.filter(({ alone }) => alone !== true)) declare(each);
+    for (const each of cases.filter(({ alone }) => alone === true)) declare(each);
 
     test("every known failure names a case", () => {
       const names = new Set(cases.map((each) => each.name));
