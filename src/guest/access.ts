@@ -29,6 +29,8 @@ export interface MachineAccess {
   readonly dial: Dial;
   /** The note that the supervisor leaves behind: why the machine ended, where that is known. */
   readonly endNote?: () => Promise<EndReason | undefined>;
+  /** How long a broken connection waits to hear whether the machine has ended, and why. Milliseconds; default 1000. */
+  readonly patienceMs?: number;
   /** Runs once after the machine has ended or was disposed: what the driver itself still holds. Idempotent. */
   readonly release?: () => Promise<void>;
 }

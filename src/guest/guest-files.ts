@@ -13,6 +13,7 @@ import type {
 import { SandboxError } from "../core/errors.ts";
 import { parseEntriesAnswer, parseEntryAnswer, parseWritten } from "../wire/entries.ts";
 import { malformed, parseJson } from "../wire/json.ts";
+import type { Download, Downloads } from "./downloads.ts";
 import { fileContent } from "./file-content.ts";
 import { multipart } from "./multipart.ts";
 import { type Transport, readAll } from "./transport.ts";
@@ -20,11 +21,18 @@ import { watchDirectory } from "./watch.ts";
 
 const maxAnswerBytes = 4 * 1024 * 1024;
 
+/** How the agent is reached. */
+interface Ways {
+  readonly transport: Transport;
+  readonly downloads: Downloads;
+}
+
 /** Files of a machine, through its agent. */
-export function guestFiles(transport: Transport): Files {
+export function guestFiles(ways: Ways): Files {
+  const { transport } = ways;
   const call = caller(transport);
   return {
-    read: (path, options) => read(transport, path, options),
+    read: (path, options) => read(ways, path, options),
     write: (path, data, options) => write(transport, { path, data }, options),
     writeMany: (files, options) => writeMany(transport, files, options),
     async list(path, options = {}): Promise<readonly EntryInfo[]> {
@@ -61,31 +69,34 @@ async function makeDir(call: Call, path: string, options: FileOptions): Promise<
   }
 }
 
-async function read(
-  transport: Transport,
-  path: string,
-  options: ReadOptions = {},
-): Promise<FileContent> {
-  const range = rangeOf(options);
+async function read(ways: Ways, path: string, options: ReadOptions = {}): Promise<FileContent> {
   if (options.length === 0) return emptyContent();
-  const done = transport.uses.begin();
+  const range = rangeOf(options);
+  const wanted = { path: `/files?${query(path, options.user)}`, range, signal: options.signal };
+  const done = ways.transport.uses.begin();
   try {
-    const answer = await named(
-      transport.ask({
-        method: "GET",
-        path: `/files?${query(path, options.user)}`,
-        headers: range === undefined ? {} : { range },
-        signal: options.signal,
-        lasting: true,
-      }),
+    return (
+      (await ways.downloads.get({ ...wanted, done })) ??
+      (await readWithoutLength(ways.transport, { ...wanted, done }))
     );
-    return fileContent(answer, transport.lifeline, { signal: options.signal, done });
   } catch (cause) {
     done();
     if (cause instanceof SandboxError && range !== undefined && /range/i.test(cause.message))
       return emptyContent();
     throw cause;
   }
+}
+
+/** The way for files whose length the agent does not tell, and for its refusals. */
+async function readWithoutLength(
+  transport: Transport,
+  { path, range, signal, done }: Download,
+): Promise<FileContent> {
+  const headers = range === undefined ? {} : { range };
+  const answer = await named(
+    transport.ask({ method: "GET", path, headers, signal, lasting: true }),
+  );
+  return fileContent(answer, transport.lifeline, { signal, done });
 }
 
 function rangeOf({ offset = 0, length }: ReadOptions): string | undefined {

@@ -1,8 +1,7 @@
 import type { EndReason } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 
-/** How long a broken connection waits to hear why. Milliseconds. */
-const patienceMs = 1000;
+const standardPatienceMs = 1000;
 
 const sentences: Readonly<Record<EndReason, string>> = {
   killed: "it was killed",
@@ -35,7 +34,12 @@ export interface Lifeline {
   explain(cause: unknown): Promise<SandboxError>;
 }
 
-export function lifeline(id: string, ended: Promise<EndReason>): Lifeline {
+/** A lifeline; a broken connection waits for `patienceMs` to hear why. */
+export function lifeline(
+  id: string,
+  ended: Promise<EndReason>,
+  patienceMs: number = standardPatienceMs,
+): Lifeline {
   return {
     id,
     ended,

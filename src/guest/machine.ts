@@ -3,6 +3,7 @@ import { SandboxError } from "../core/errors.ts";
 import type { MachineAccess } from "./access.ts";
 import type { ControlInfo, ControlMetrics } from "./control-messages.ts";
 import { type ControlChannel, controlChannel } from "./control.ts";
+import { downloads } from "./downloads.ts";
 import { guestCode } from "./guest-code.ts";
 import { guestFiles } from "./guest-files.ts";
 import { endedError, lifeline } from "./lifeline.ts";
@@ -30,15 +31,20 @@ export async function agentMachine(access: MachineAccess): Promise<Machine> {
 function machineOver(access: MachineAccess, control: ControlChannel): Machine {
   const { id } = access;
   const ended = endOf(access, control);
-  const line = lifeline(id, ended);
+  const line = lifeline(id, ended, access.patienceMs);
   const using = uses(control);
   const http = transport(access.dial, line, using);
-  ended.then(() => http.close()).catch(() => undefined);
-  const dispose = once(() => end(access, control, { ended, http }));
+  const files = downloads(access.dial, line);
+  const close = (): void => {
+    http.close();
+    files.close();
+  };
+  ended.then(close, close);
+  const dispose = once(() => end(access, control, { ended, close }));
   const told = <T>(answer: Promise<T>): Promise<T> => explained(answer, id, ended);
   return {
     id,
-    files: guestFiles(http),
+    files: guestFiles({ transport: http, downloads: files }),
     spawn: (command, signal) => startProcess(http, command, signal),
     processes: () => listProcesses(http),
     attach: (pid) => attachProcess(http, pid),
@@ -62,19 +68,19 @@ async function endOf(access: MachineAccess, control: ControlChannel): Promise<En
 
 interface Holdings {
   readonly ended: Promise<EndReason>;
-  readonly http: Transport;
+  readonly close: () => void;
 }
 
 async function end(
   access: MachineAccess,
   control: ControlChannel,
-  { ended, http }: Holdings,
+  { ended, close }: Holdings,
 ): Promise<void> {
   try {
     await control.kill();
     await ended;
   } finally {
-    http.close();
+    close();
     control.close();
     await access.release?.();
   }
