@@ -2,21 +2,18 @@
 package users
 
 import (
-	"bufio"
 	"errors"
-	"io"
-	"os"
 	"strconv"
 	"strings"
 )
 
-// maxFileBytes bounds what is read of a user or group file; the guest may have written it.
-const maxFileBytes = 1 << 20
-
 // ErrUnknown is answered for a name that no file holds.
 var ErrUnknown = errors.New("unknown user")
 
-// User is who a process runs as.
+// maxNameBytes bounds a user's name.
+const maxNameBytes = 256
+
+// User is who a process runs as. Groups holds GID first.
 type User struct {
 	Name   string
 	UID    uint32
@@ -26,88 +23,76 @@ type User struct {
 	Shell  string
 }
 
-// Lookup finds a user by name, or by number when no user has that name.
+// Lookup finds a user by name, or by number when no user has that name. The answer is the caller's own.
+// Root and bare numbers are known in an image without user files too.
 func Lookup(name string) (*User, error) {
-	if name == "" || strings.ContainsAny(name, ":\n\x00") || len(name) > 256 {
+	if name == "" || strings.ContainsAny(name, ":\n\x00") || len(name) > maxNameBytes {
 		return nil, ErrUnknown
 	}
-	number, numberErr := strconv.ParseUint(name, 10, 32)
-	var byNumber *User
-	var byName *User
-	err := eachLine("/etc/passwd", func(fields []string) bool {
-		if len(fields) < 7 {
-			return true
-		}
-		uid, uidErr := strconv.ParseUint(fields[2], 10, 32)
-		gid, gidErr := strconv.ParseUint(fields[3], 10, 32)
-		if uidErr != nil || gidErr != nil {
-			return true
-		}
-		found := &User{Name: fields[0], UID: uint32(uid), GID: uint32(gid), Home: fields[5], Shell: fields[6]}
-		if fields[0] == name {
-			byName = found
-			return false
-		}
-		if numberErr == nil && uid == number && byNumber == nil {
-			byNumber = found
-		}
-		return true
-	})
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	known, err := accounts()
+	if err != nil {
 		return nil, err
 	}
-	found := byName
-	if found == nil {
-		found = byNumber
+	if found, ok := known.byName[name]; ok {
+		return known.withGroups(found), nil
 	}
-	if found == nil {
-		return unlisted(name, numberErr == nil, uint32(number))
+	if number, ok := parseID(name); ok {
+		if found, ok := known.byUID[number]; ok {
+			return known.withGroups(found), nil
+		}
+		return unlisted(name, number), nil
 	}
-	found.Groups = groupsOf(found)
-	return found, nil
-}
-
-// unlisted answers for what an image without user files still has: root, and bare numbers.
-func unlisted(name string, numeric bool, number uint32) (*User, error) {
-	if name == "root" || (numeric && number == 0) {
-		return &User{Name: "root", Home: "/root", Shell: "/bin/sh", Groups: []uint32{0}}, nil
-	}
-	if numeric {
-		return &User{Name: name, UID: number, GID: number, Home: "/", Shell: "/bin/sh", Groups: []uint32{number}}, nil
+	if name == "root" {
+		return unlisted(name, 0), nil
 	}
 	return nil, ErrUnknown
 }
 
-func groupsOf(user *User) []uint32 {
-	groups := []uint32{user.GID}
-	_ = eachLine("/etc/group", func(fields []string) bool {
-		if len(fields) < 4 || len(groups) > 1024 {
-			return true
+// Name answers the name of a user id, or the number when no user has it.
+func Name(uid uint32) string {
+	if known, err := accounts(); err == nil {
+		if found, ok := known.byUID[uid]; ok {
+			return found.Name
 		}
-		for _, member := range strings.Split(fields[3], ",") {
-			if member != user.Name {
-				continue
-			}
-			if gid, err := strconv.ParseUint(fields[2], 10, 32); err == nil && uint32(gid) != user.GID {
-				groups = append(groups, uint32(gid))
-			}
-		}
-		return true
-	})
-	return groups
+	}
+	return strconv.FormatUint(uint64(uid), 10)
 }
 
-func eachLine(path string, take func(fields []string) bool) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(io.LimitReader(file, maxFileBytes))
-	for lines.Scan() {
-		if !take(strings.Split(lines.Text(), ":")) {
-			return nil
+// GroupName answers the name of a group id, or the number when no group has it.
+func GroupName(gid uint32) string {
+	if known, err := accounts(); err == nil {
+		if name, ok := known.groupNames[gid]; ok {
+			return name
 		}
 	}
-	return nil
+	return strconv.FormatUint(uint64(gid), 10)
+}
+
+// Names answers both at once, for listings: the files are looked at once.
+func Names() (user, group func(id uint32) string) {
+	known, err := accounts()
+	if err != nil {
+		known = &table{}
+	}
+	user = func(uid uint32) string {
+		if found, ok := known.byUID[uid]; ok {
+			return found.Name
+		}
+		return strconv.FormatUint(uint64(uid), 10)
+	}
+	group = func(gid uint32) string {
+		if name, ok := known.groupNames[gid]; ok {
+			return name
+		}
+		return strconv.FormatUint(uint64(gid), 10)
+	}
+	return user, group
+}
+
+// unlisted answers for what an image without user files still has: root, and bare numbers.
+func unlisted(name string, number uint32) *User {
+	if number == 0 {
+		return &User{Name: "root", Home: "/root", Shell: "/bin/sh", Groups: []uint32{0}}
+	}
+	return &User{Name: name, UID: number, GID: number, Home: "/", Shell: "/bin/sh", Groups: []uint32{number}}
 }
