@@ -148,6 +148,22 @@ type Sender struct {
 	buffer   []byte
 }
 
+// NewSender sends the messages of a stream on a response.
+func NewSender(response http.ResponseWriter) *Sender {
+	return &Sender{response: response, flush: http.NewResponseController(response).Flush, last: time.Now()}
+}
+
+// End writes the last envelope, with the error if there is one.
+func (s *Sender) End(failure *Error) {
+	end := []byte("{}")
+	if failure != nil {
+		if body, err := json.Marshal(map[string]*Error{"error": failure}); err == nil {
+			end = body
+		}
+	}
+	_ = s.write(endFlag, end, true)
+}
+
 // Send writes one message.
 func (s *Sender) Send(message any) error {
 	body, err := json.Marshal(message)
@@ -192,17 +208,9 @@ func Stream[Request any](keepalive string, serve func(*Call, *Request, *Sender) 
 		if !accepts(response, request, streamType) {
 			return
 		}
-		controller := http.NewResponseController(response)
 		response.Header().Set("Content-Type", streamType)
-		sender := &Sender{response: response, flush: controller.Flush, last: time.Now()}
-		failure := serveStream(request, sender, keepalive, serve)
-		end := []byte("{}")
-		if failure != nil {
-			if body, err := json.Marshal(map[string]*Error{"error": failure}); err == nil {
-				end = body
-			}
-		}
-		_ = sender.write(endFlag, end, true)
+		sender := NewSender(response)
+		sender.End(serveStream(request, sender, keepalive, serve))
 	})
 }
 
@@ -220,6 +228,8 @@ func serveStream[Request any](request *http.Request, sender *Sender, keepalive s
 	if failure := parseMessage(raw, &message); failure != nil {
 		return failure
 	}
+	// The server notices that a client left only once the body was read to its end.
+	_, _ = io.CopyN(io.Discard, request.Body, 1)
 	ctx, cancel := context.WithCancel(call.Context)
 	defer cancel()
 	call.Context = ctx

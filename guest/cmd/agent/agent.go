@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"cofferdam/guest/access"
+	"cofferdam/guest/channel"
+	"cofferdam/guest/child"
+	"cofferdam/guest/process"
+	"cofferdam/guest/serve"
+	"cofferdam/guest/settings"
+)
+
+// build makes the agent's handler over a table of processes.
+func build(holder *settings.Holder, options child.Options) (http.Handler, *child.Table) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGCHLD)
+	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	table := child.NewTable(options)
+	go table.Reap(context.Background(), signals)
+	parts := serve.NewParts()
+	serve.RegisterBasics(parts, holder, table)
+	process.NewService(table, holder).Register(parts.Envd)
+	registerParts(parts, holder, table)
+	return serve.Handler(parts, holder), table
+}
+
+func newServer(handler http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ConnContext:       serve.NoteKind,
+		ReadHeaderTimeout: 30 * time.Second,
+		MaxHeaderBytes:    64 << 10,
+	}
+}
+
+// serveChannel is the agent's life in a machine: it ends with the channel, or when the host is silent for too long.
+func serveChannel() error {
+	host, err := channel.Open()
+	if err != nil {
+		return err
+	}
+	first, file, err := host.Receive()
+	if err != nil {
+		return fmt.Errorf("wait for the set-up: %w", err)
+	}
+	if first.Type != "setup" {
+		return errors.New("the first message is no set-up")
+	}
+	current, err := settings.Parse(first.Setup)
+	if err != nil {
+		return err
+	}
+	if current.Hostname != "" {
+		_ = syscall.Sethostname([]byte(current.Hostname))
+	}
+	limitNamespaces()
+	holder := settings.NewHolder(current)
+	options := child.Options{OutOfMemoryKills: host.OutOfMemoryKills}
+	switch current.Cgroup {
+	case "fd":
+		options.CgroupRoot = file
+	case "cgroupfs":
+		options.CgroupMount = mountCgroups()
+	}
+	handler, _ := build(holder, options)
+	listener := channel.NewListener()
+	go func() { _ = newServer(handler).Serve(listener) }()
+	if err := host.Send(&channel.Message{
+		Type: "ready", Version: settings.Version, AgentVersion: settings.AgentVersion,
+	}); err != nil {
+		return err
+	}
+	return attend(host, holder, listener)
+}
+
+// attend takes the host's messages until there are no more.
+func attend(host *channel.Channel, holder *settings.Holder, listener *channel.Listener) error {
+	lease := time.Duration(holder.Get().LeaseMs) * time.Millisecond
+	var deadMan *time.Timer
+	if lease > 0 {
+		deadMan = time.AfterFunc(lease, func() {
+			fmt.Fprintln(os.Stderr, "agent: the host has been silent for longer than the lease")
+			os.Exit(3)
+		})
+	}
+	for {
+		message, file, err := host.Receive()
+		if err != nil {
+			return fmt.Errorf("the host is gone: %w", err)
+		}
+		if deadMan != nil {
+			deadMan.Reset(lease)
+		}
+		switch message.Type {
+		case "connection":
+			take(message, file, listener)
+			continue
+		case "oom":
+			host.Answered(message)
+		}
+		if file != nil {
+			file.Close()
+		}
+	}
+}
+
+func take(message *channel.Message, file *os.File, listener *channel.Listener) {
+	switch message.Kind {
+	case access.Host, access.Public:
+		_ = listener.Take(file, message.Kind)
+	case access.Port:
+		if file == nil {
+			return
+		}
+		conn, err := net.FileConn(file)
+		file.Close()
+		if err == nil {
+			go joinPort(conn, message.Port)
+		}
+	default:
+		if file != nil {
+			file.Close()
+		}
+	}
+}
+
+func init() {
+	// Two threads of Go code suffice for moving bytes and keep the agent small.
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
+}
