@@ -8,10 +8,21 @@ export {
 export type { SandboxList } from "./library/sandbox-list.ts";
 export { type DriverOption, defaultStateDir, driverNames } from "./library/choose-driver.ts";
 export { createSandbox, openSandbox, type CreationFacts } from "./core/create.ts";
-export { defaultLease, defaultResources, defaultTemplate, type SandboxOptions } from "./core/options.ts";
+export {
+  defaultLease,
+  defaultResources,
+  defaultTemplate,
+  type SandboxOptions,
+} from "./core/options.ts";
 export type { DriverChoice } from "./core/sandbox.ts";
 export type { SandboxInfo, SandboxMetrics } from "./core/sandbox-info.ts";
-export type { CommandConnectOptions, CommandInfo, CommandLine, CommandOptions, Commands } from "./core/commands.ts";
+export type {
+  CommandConnectOptions,
+  CommandInfo,
+  CommandLine,
+  CommandOptions,
+  Commands,
+} from "./core/commands.ts";
 export type { CommandHandle } from "./core/command-handle.ts";
 export { CommandError, CommandExitError, type CommandResult } from "./core/command-result.ts";
 export type {
