@@ -1,3 +1,4 @@
+import type { ScenarioResult } from "./report.ts";
 import type { BenchEvent } from "./run.ts";
 import { factsLine, shown } from "./table.ts";
 
@@ -14,13 +15,15 @@ export function progressLine(event: BenchEvent): string | undefined {
       return event.made.value === undefined
         ? `${event.driver} ${event.scenario}: attempt ${event.made.index} (${event.made.side}) failed`
         : undefined;
-    case "result": {
-      const { driver, scenario, ours, raw, unit, ratio, problem } = event.result;
-      if (problem !== undefined)
-        return `${driver} ${scenario}: ${problem.code}: ${problem.message}`;
-      const beside =
-        raw === null ? "" : `, raw ${shown(raw.p50, unit)}, ratio ${ratio?.p50.toFixed(2) ?? "-"}`;
-      return `${driver} ${scenario}: p50 ${shown(ours.p50, unit)}${beside}`;
-    }
+    case "result":
+      return resultLine(event.result);
   }
+}
+
+function resultLine(result: ScenarioResult): string {
+  const { driver, scenario, ours, raw, unit, ratio, problem } = result;
+  if (problem !== undefined) return `${driver} ${scenario}: ${problem.code}: ${problem.message}`;
+  const beside =
+    raw === null ? "" : `, raw ${shown(raw.p50, unit)}, ratio ${ratio?.p50.toFixed(2) ?? "-"}`;
+  return `${driver} ${scenario}: p50 ${shown(ours.p50, unit)}${beside}`;
 }
