@@ -4,19 +4,23 @@ import { factsLine, shown } from "./table.ts";
 
 /** What is worth saying of an event, for whoever waits; `undefined` for what changes too fast to be read. */
 export function progressLine(event: BenchEvent): string | undefined {
+  if (event.type === "machine") return factsLine(event.facts);
+  if (event.type === "result") return resultLine(event.result);
+  const said = saidOf(event);
+  return said === undefined ? undefined : `${event.driver} ${event.scenario}: ${said}`;
+}
+
+function saidOf(
+  event: Exclude<BenchEvent, { readonly type: "machine" | "result" }>,
+): string | undefined {
   switch (event.type) {
-    case "machine":
-      return factsLine(event.facts);
     case "scenario":
-      return `${event.driver} ${event.scenario}: ${event.warmups} warm-ups and ${event.count} attempts on each side`;
+      return `${event.warmups} warm-ups and ${event.count} attempts on each side`;
     case "note":
-      return `${event.driver} ${event.scenario}: ${event.text}`;
+      return event.text;
     case "attempt":
-      return event.made.value === undefined
-        ? `${event.driver} ${event.scenario}: attempt ${event.made.index} (${event.made.side}) failed`
-        : undefined;
-    case "result":
-      return resultLine(event.result);
+      if (event.made.value !== undefined) return undefined;
+      return `attempt ${event.made.index} (${event.made.side}) failed`;
   }
 }
 
