@@ -13,15 +13,11 @@ export function progressLine(event: BenchEvent): string | undefined {
 function saidOf(
   event: Exclude<BenchEvent, { readonly type: "machine" | "result" }>,
 ): string | undefined {
-  switch (event.type) {
-    case "scenario":
-      return `${event.warmups} warm-ups and ${event.count} attempts on each side`;
-    case "note":
-      return event.text;
-    case "attempt":
-      if (event.made.value !== undefined) return undefined;
-      return `attempt ${event.made.index} (${event.made.side}) failed`;
-  }
+  if (event.type === "note") return event.text;
+  if (event.type === "scenario")
+    return `${event.warmups} warm-ups and ${event.count} attempts on each side`;
+  const { value, index, side } = event.made;
+  return value === undefined ? `attempt ${index} (${side}) failed` : undefined;
 }
 
 function resultLine(result: ScenarioResult): string {
