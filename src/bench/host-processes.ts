@@ -1,4 +1,4 @@
-import { readFile, readdir } from "node:fs/promises";
+import { readFileSync, readdirSync } from "node:fs";
 
 /** A process of the host, as far as its belonging matters. */
 interface HostProcess {
@@ -10,47 +10,44 @@ interface HostProcess {
 /**
  * Processes of the host that belong to a machine: those whose command line or cgroup names its id, and all below them.
  *
- * This process is never one of them.
+ * This process is never one of them. Reads synchronously, which is several times faster where the files are in memory.
  */
-export async function processesOf(id: string): Promise<readonly number[]> {
-  const all = await Promise.all((await processIds()).map((pid) => look(pid, id)));
-  const known = all.filter((each) => each !== undefined && each.pid !== process.pid);
-  const belonging = new Set<number>();
-  for (const each of known) if (each?.marked === true) belonging.add(each.pid);
+export function processesOf(id: string): readonly number[] {
+  const known = processIds().flatMap((pid) => look(pid, id));
+  const belonging = new Set(known.filter(({ marked }) => marked).map(({ pid }) => pid));
   let before = -1;
   while (before !== belonging.size) {
     before = belonging.size;
-    for (const each of known)
-      if (each !== undefined && belonging.has(each.parent)) belonging.add(each.pid);
+    for (const { pid, parent } of known) if (belonging.has(parent)) belonging.add(pid);
   }
   return [...belonging];
 }
 
 /** Memory of processes, shared pages divided among those who share them. MiB. A process that has ended counts nothing. */
-export async function proportionalMemoryMiB(pids: readonly number[]): Promise<number> {
-  const sizes = await Promise.all(
-    pids.map(async (pid) => kibibytes(await textOf(`/proc/${pid}/smaps_rollup`), "Pss")),
-  );
+export function proportionalMemoryMiB(pids: readonly number[]): number {
+  const sizes = pids.map((pid) => kibibytes(textOf(`/proc/${pid}/smaps_rollup`), "Pss"));
   return sizes.reduce((sum, size) => sum + size, 0) / 1024;
 }
 
 /** Memory that the host could still give. MiB. */
-export async function availableMemoryMiB(): Promise<number> {
-  return kibibytes(await textOf("/proc/meminfo"), "MemAvailable") / 1024;
+export function availableMemoryMiB(): number {
+  return kibibytes(textOf("/proc/meminfo"), "MemAvailable") / 1024;
 }
 
-async function processIds(): Promise<readonly number[]> {
-  const names = await readdir("/proc");
-  return names.filter((name) => /^\d+$/.test(name)).map(Number);
+function processIds(): readonly number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 }
 
-async function look(pid: number, id: string): Promise<HostProcess | undefined> {
-  const stat = await textOf(`/proc/${pid}/stat`);
-  const afterName = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  const [state, parent] = afterName;
-  if (state === undefined || state === "" || state === "X") return undefined;
-  const marks = await Promise.all([textOf(`/proc/${pid}/cmdline`), textOf(`/proc/${pid}/cgroup`)]);
-  return { pid, parent: Number(parent), marked: marks.some((text) => text.includes(id)) };
+/** A process, or nothing when it has ended or is this one. */
+function look(pid: number, id: string): readonly HostProcess[] {
+  const stat = textOf(`/proc/${pid}/stat`);
+  const [state = "", parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  if (state === "" || pid === process.pid) return [];
+  const marked =
+    textOf(`/proc/${pid}/cmdline`).includes(id) || textOf(`/proc/${pid}/cgroup`).includes(id);
+  return [{ pid, parent: Number(parent), marked }];
 }
 
 function kibibytes(text: string, name: string): number {
@@ -59,9 +56,9 @@ function kibibytes(text: string, name: string): number {
 }
 
 /** A file of /proc; empty when its process has ended. */
-async function textOf(path: string): Promise<string> {
+function textOf(path: string): string {
   try {
-    return await readFile(path, "utf8");
+    return readFileSync(path, "utf8");
   } catch (cause) {
     if (isGone(cause)) return "";
     throw cause;

@@ -94,7 +94,7 @@ async function endContainer(
   await ignoring("exited", timeToEnd(call("kill", id, "KILL")));
   await ignoring("exited", child.endedAtMs);
   await ignoring("exited", timeToEnd(call("delete", "--force", id)));
-  while ((await processesOf(id)).length > 0) await pause(settleMs);
+  while (processesOf(id).length > 0) await pause(settleMs);
   return clock() - startedAtMs;
 }
 

@@ -54,14 +54,14 @@ function memorySides(stage: Stage): Sides {
 
 async function settledMemory(id: string): Promise<number> {
   await pause(settleMs);
-  const size = await proportionalMemoryMiB(await processesOf(id));
+  const size = proportionalMemoryMiB(processesOf(id));
   if (size === 0) throw new SandboxError("unavailable", "no process of it is seen on this host");
   return size;
 }
 
 /** Makes all sandboxes, then asks each; one that could not be made counts as one that does not answer. */
 async function crowd(stage: Stage): Promise<Sides> {
-  const before = await availableMemoryMiB();
+  const before = availableMemoryMiB();
   const living: Sandbox[] = [];
   const failed: SandboxError[] = [];
   const startedMs: number[] = [];
@@ -80,7 +80,7 @@ async function crowd(stage: Stage): Promise<Sides> {
     }
   };
   await Promise.all(Array.from({ length: startsAtOnce }, makeSome));
-  const perSandbox = (before - (await availableMemoryMiB())) / Math.max(1, living.length);
+  const perSandbox = (before - availableMemoryMiB()) / Math.max(1, living.length);
   return {
     async ours(index) {
       const sandbox = living[index];

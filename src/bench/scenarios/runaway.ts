@@ -77,7 +77,7 @@ async function killed(stage: Stage, script: string, index: number): Promise<numb
   await pause(ragesMs);
   return await timed(async () => {
     await sandbox[Symbol.asyncDispose]();
-    while ((await processesOf(sandbox.sandboxId)).length > 0) await pause(settleMs);
+    while (processesOf(sandbox.sandboxId).length > 0) await pause(settleMs);
   });
 }
 
