@@ -1,3 +1,8 @@
+import { SandboxError } from "../core/errors.ts";
+
+const askAgainMs = 2;
+const patienceMs = 30_000;
+
 /** Milliseconds on the monotonic clock, with nanoseconds behind the point. */
 export function clock(): number {
   return Number(process.hrtime.bigint()) / 1e6;
@@ -14,4 +19,14 @@ export function pause(milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
     setTimeout(resolve, milliseconds);
   });
+}
+
+/** Asks again and again, 2 ms apart. Throws `timed-out` with `otherwise` after 30 s. */
+export async function waitUntil(holds: () => Promise<boolean>, otherwise: string): Promise<void> {
+  const startedAtMs = clock();
+  while (!(await holds())) {
+    if (clock() - startedAtMs > patienceMs)
+      throw new SandboxError("timed-out", `${otherwise} after ${patienceMs} ms`);
+    await pause(askAgainMs);
+  }
 }

@@ -1,4 +1,5 @@
 import { readFileSync, readdirSync } from "node:fs";
+import { waitUntil } from "./clock.ts";
 
 /** A process of the host, as far as its belonging matters. */
 interface HostProcess {
@@ -21,6 +22,11 @@ export function processesOf(id: string): readonly number[] {
     for (const { pid, parent } of known) if (belonging.has(parent)) belonging.add(pid);
   }
   return [...belonging];
+}
+
+/** Waits until the host has no process of a machine. Throws `timed-out`. */
+export async function untilGone(id: string): Promise<void> {
+  await waitUntil(() => Promise.resolve(processesOf(id).length === 0), "processes are left");
 }
 
 /** Memory of processes, shared pages divided among those who share them. MiB. A process that has ended counts nothing. */

@@ -4,11 +4,9 @@ import { join } from "node:path";
 import { SandboxError } from "../core/errors.ts";
 import { writeBundle } from "./bundle.ts";
 import { type Child, startChild, timeToEnd } from "./child.ts";
-import { clock, pause } from "./clock.ts";
-import { processesOf } from "./host-processes.ts";
+import { clock } from "./clock.ts";
+import { untilGone } from "./host-processes.ts";
 import { type RawRuntime, callOf } from "./raw-runtime.ts";
-
-const settleMs = 2;
 
 /** Where a raw container's bundle and state are kept, and whose root it has. */
 export interface Place {
@@ -94,7 +92,7 @@ async function endContainer(
   await ignoring("exited", timeToEnd(call("kill", id, "KILL")));
   await ignoring("exited", child.endedAtMs);
   await ignoring("exited", timeToEnd(call("delete", "--force", id)));
-  while (processesOf(id).length > 0) await pause(settleMs);
+  await untilGone(id);
   return clock() - startedAtMs;
 }
 

@@ -1,14 +1,13 @@
 import type { Sandbox } from "../../core/sandbox.ts";
 import { SandboxError } from "../../core/errors.ts";
-import { clock, pause, timed } from "../clock.ts";
-import { processesOf } from "../host-processes.ts";
+import { pause, timed, waitUntil } from "../clock.ts";
+import { untilGone } from "../host-processes.ts";
 import { rawContainer } from "../raw-side.ts";
 import type { Scenario, Sides, Stage } from "../scenario.ts";
 
 const loops = 64;
 const busy = `for i in $(seq ${loops}); do (while :; do :; done) & done; echo ready; wait`;
 const bomb = "bomb() { bomb | bomb & }; echo ready; bomb; while :; do :; done";
-const settleMs = 2;
 
 /** How long a runaway runs before it is killed. Milliseconds. */
 const ragesMs = 500;
@@ -77,7 +76,7 @@ async function killed(stage: Stage, script: string, index: number): Promise<numb
   await pause(ragesMs);
   return await timed(async () => {
     await sandbox[Symbol.asyncDispose]();
-    while (processesOf(sandbox.sandboxId).length > 0) await pause(settleMs);
+    await untilGone(sandbox.sandboxId);
   });
 }
 
@@ -86,10 +85,11 @@ async function commandKilled(stage: Stage): Promise<number> {
   const handle = await sandbox.commands.run(["/bin/bash", "-c", bomb], { background: true });
   handle.wait().catch(() => undefined);
   await pause(ragesMs);
-  const startedAtMs = clock();
-  await handle.kill();
-  while ((await processesInside(sandbox)) > fewProcesses) await pause(settleMs);
-  return clock() - startedAtMs;
+  return await timed(async () => {
+    await handle.kill();
+    const isGone = async (): Promise<boolean> => (await processesInside(sandbox)) <= fewProcesses;
+    await waitUntil(isGone, "processes are left in the sandbox");
+  });
 }
 
 async function processesInside(sandbox: Sandbox): Promise<number> {
