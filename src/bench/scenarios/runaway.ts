@@ -87,14 +87,13 @@ async function commandKilled(stage: Stage): Promise<number> {
   await pause(ragesMs);
   return await timed(async () => {
     await handle.kill();
-    const isGone = async (): Promise<boolean> => (await processesInside(sandbox)) <= fewProcesses;
-    await waitUntil(isGone, "processes are left in the sandbox");
+    await waitUntil(() => isQuiet(sandbox), "processes are left in the sandbox");
   });
 }
 
-async function processesInside(sandbox: Sandbox): Promise<number> {
+async function isQuiet(sandbox: Sandbox): Promise<boolean> {
   const { stdout } = await sandbox.commands.run(["/bin/sh", "-c", "ls -d /proc/[0-9]* | wc -l"]);
   const count = Number(stdout.trim());
   if (!Number.isInteger(count)) throw new SandboxError("internal", "the count is no number");
-  return count;
+  return count <= fewProcesses;
 }
