@@ -1,0 +1,113 @@
+import type { Driver } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
+import { type SandboxOptions, parseSandboxOptions } from "../core/options.ts";
+import type { SandboxParts } from "../core/sandbox.ts";
+import { invalid } from "../core/validate.ts";
+import {
+  candidateDrivers,
+  chooseDriver,
+  defaultStateDir,
+  driverNames,
+} from "../library/choose-driver.ts";
+import { SandboxList } from "../library/sandbox-list.ts";
+import { hostTemplates } from "./host-templates.ts";
+import type { Templates } from "./templates.ts";
+
+/** Drivers and sandboxes of this host, below one state directory. */
+export interface Host {
+  readonly stateDir: string;
+  /** Strongest first. */
+  readonly driverNames: readonly string[];
+  /** The drivers that a name means; all of them for `auto` and `undefined`. Throws `invalid`. */
+  drivers(name: string | undefined): Promise<readonly Driver[]>;
+  readonly templates: Templates;
+  /** Throws what can be known before anything starts: `invalid`, and `denied` where this user cannot make sandboxes. */
+  check(driver: string | undefined, options: SandboxOptions): Promise<void>;
+  /** Throws what `Sandbox.create` throws. */
+  create(driver: string | undefined, options: SandboxOptions): Promise<SandboxParts>;
+  /** Throws `not-found`, `invalid`. */
+  open(id: string, driver: string | undefined): Promise<SandboxParts>;
+  list(driver: string | undefined, metadata: Readonly<Record<string, string>>): SandboxList;
+  /** How another process of this host gets a driver by its name. */
+  recipe(driver: string): ProcessRecipe;
+}
+
+interface ProcessRecipe {
+  readonly argv: readonly [string, ...string[]];
+  readonly prelude: string;
+  readonly cwd: string;
+}
+
+/** The host's drivers and sandboxes. `stateDir` undefined: the standard place. Throws `invalid`. */
+export function assemble(stateDir: string = defaultStateDir): Host {
+  if (!stateDir.startsWith("/"))
+    throw invalid("stateDir", `${JSON.stringify(stateDir)} is not an absolute path`);
+  const drivers = (name: string | undefined): Promise<readonly Driver[]> =>
+    candidateDrivers(name, stateDir);
+  return {
+    stateDir,
+    driverNames,
+    drivers,
+    templates: hostTemplates(stateDir),
+    async check(name, options) {
+      parseSandboxOptions(options);
+      await drivers(name);
+      requireRoot();
+    },
+    async create(name, options) {
+      const { driver, choice } = await chooseDriver(name, stateDir);
+      return createParts(driver, options, { choice });
+    },
+    async open(id, name) {
+      const known = sandboxIdOf(id);
+      const candidates = await drivers(name);
+      requireRoot();
+      return firstThatKnows(candidates, known);
+    },
+    list(name, metadata) {
+      return new SandboxList(async () => {
+        const candidates = await drivers(name);
+        requireRoot();
+        return candidates;
+      }, metadata);
+    },
+    recipe: (name) => recipe(name, stateDir),
+  };
+}
+
+/** Local drivers mount, make control groups and start runtimes. */
+export function requireRoot(): void {
+  if (process.geteuid?.() === 0) return;
+  throw new SandboxError("denied", "sandboxes on this host need root, and this is another user", {
+    mend: "run the same command with sudo",
+  });
+}
+
+async function firstThatKnows(drivers: readonly Driver[], id: string): Promise<SandboxParts> {
+  let unknown: SandboxError | undefined;
+  for (const driver of drivers) {
+    try {
+      return await openParts(driver, id);
+    } catch (cause) {
+      const error = SandboxError.from(cause);
+      if (error.code !== "not-found") throw error;
+      unknown ??= error;
+    }
+  }
+  throw unknown ?? new SandboxError("not-found", `there is no sandbox ${id}`);
+}
+
+function recipe(name: string, stateDir: string): ProcessRecipe {
+  const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
+  const module = new URL(`../drivers/builtin.${extension}`, import.meta.url).href;
+  const key = JSON.stringify(name);
+  return {
+    argv: [process.execPath, "--input-type=module", "-e"],
+    prelude: [
+      `const { builtinDrivers } = await import(${JSON.stringify(module)});`,
+      `const driver = await builtinDrivers[${key}]({ stateDir: ${JSON.stringify(stateDir)} });`,
+    ].join("\n"),
+    cwd: "/",
+  };
+}

@@ -1,0 +1,78 @@
+import { Command } from "commander";
+import { type Topic, topics } from "../../conformance/case.ts";
+import { invalid, nearest } from "../../core/validate.ts";
+import { type Context, hostOf } from "../context.ts";
+import { checkup } from "../doctor-checkup.ts";
+import { enforcementTable } from "../doctor-enforcement.ts";
+import { conformance } from "../doctor-suite.ts";
+
+export interface DoctorFlags {
+  readonly driver?: string;
+  readonly topic?: readonly Topic[];
+  readonly filter?: string;
+  readonly enforcement?: true;
+  readonly build: boolean;
+  readonly json?: true;
+}
+
+const examples = `
+Examples:
+  cofferdam doctor
+  cofferdam doctor --driver gvisor
+  cofferdam doctor --driver runc --topic isolation --topic limits
+  cofferdam doctor --driver gvisor --enforcement
+
+Without --driver it says what this host has and which drivers work on it, each by starting a machine; it exits
+with 69 when none does. With --driver it runs the conformance suite here and exits with 1 when a case failed.`;
+
+/** `cofferdam doctor` */
+export function doctorCommand(context: Context): Command {
+  const command = new Command("doctor")
+    .description("say what works on this host, and what mends what does not")
+    .option("--driver <name>", "run the conformance suite against this driver")
+    .option(
+      "--topic <topic>",
+      `only cases of this topic; repeatable: ${topics.join(", ")}`,
+      addTopic,
+    )
+    .option("--filter <text>", "only cases whose name contains it")
+    .option(
+      "--enforcement",
+      "say what enforces each option on this driver, instead of running the suite",
+    )
+    .option(
+      "--no-build",
+      "fail when a template that the suite needs is not built, instead of building it",
+    )
+    .option("--json", "print one JSON document");
+  return command.addHelpText("after", examples).action(async (flags: DoctorFlags) => {
+    const host = hostOf(command);
+    if (flags.driver === undefined) {
+      for (const name of ["topic", "filter", "enforcement"] as const)
+        if (flags[name] !== undefined)
+          throw invalid(
+            name,
+            `--${name} needs --driver`,
+            `cofferdam doctor --driver ${host.driverNames[0]} --${name} …`,
+          );
+      return context.exitWith(await checkup(host, context.terminal, flags.json === true));
+    }
+    const [driver, ...others] = await host.drivers(flags.driver);
+    if (driver === undefined || others.length > 0)
+      throw invalid("driver", "expected one driver", `there are ${host.driverNames.join(", ")}`);
+    if (flags.enforcement === true)
+      return enforcementTable(driver, context.terminal, flags.json === true);
+    context.exitWith(await conformance(host, { context, driver, flags }));
+  });
+}
+
+function addTopic(value: string, earlier: readonly Topic[] = []): readonly Topic[] {
+  const topic = topics.find((known) => known === value);
+  if (topic !== undefined) return [...earlier, topic];
+  const similar = nearest(value, topics);
+  throw invalid(
+    "topic",
+    `there is no topic ${JSON.stringify(value.slice(0, 40))}`,
+    similar === undefined ? `there are ${topics.join(", ")}` : `did you mean ${similar}?`,
+  );
+}

@@ -1,0 +1,69 @@
+import { Command } from "commander";
+import { SandboxError } from "../../core/errors.ts";
+import { sandboxIdOf } from "../../core/create.ts";
+import { invalid } from "../../core/validate.ts";
+import type { Host } from "../assemble.ts";
+import { type Context, hostOf } from "../context.ts";
+import { jsonText } from "../report.ts";
+
+interface KillFlags {
+  readonly all?: true;
+  readonly driver?: string;
+  readonly json?: true;
+}
+
+/** `cofferdam kill` */
+export function killCommand(context: Context): Command {
+  const command = new Command("kill")
+    .description("end sandboxes; answers when nothing of them is left")
+    .argument("[sandbox...]", "ids")
+    .option("--all", "end all sandboxes of this host")
+    .option("--driver <name>", "only those of one driver")
+    .option("--json", "print one JSON document");
+  return command.action(async (ids: readonly string[], flags: KillFlags) => {
+    const host = hostOf(command);
+    const wanted = await wantedIds(host, ids, flags);
+    const ends = await Promise.all(wanted.map((id) => endOf(host, id, flags.driver)));
+    const killed = ends.flatMap(({ id, killed: done }) => (done ? [id] : []));
+    const missing = ends.flatMap(({ id, killed: done }) => (done ? [] : [id]));
+    const { stdout } = context.terminal;
+    if (flags.json === true) await stdout.write(jsonText({ killed, missing }));
+    else await stdout.write(killed.map((id) => `${id}\n`).join(""));
+    if (missing.length === 0 || flags.all === true) return;
+    throw new SandboxError("not-found", `no sandbox runs with the id ${missing.join(", ")}`, {
+      field: "sandboxId",
+      mend: "cofferdam ls lists those that run",
+    });
+  });
+}
+
+async function wantedIds(
+  host: Host,
+  ids: readonly string[],
+  flags: KillFlags,
+): Promise<readonly string[]> {
+  if ((ids.length === 0) !== (flags.all === true))
+    throw invalid(
+      "sandboxId",
+      "expected ids or --all, and not both",
+      "cofferdam kill ID… or cofferdam kill --all",
+    );
+  if (flags.all !== true) return [...new Set(ids.map(sandboxIdOf))];
+  const running = await host.list(flags.driver, {}).nextItems();
+  return running.map(({ sandboxId }) => sandboxId);
+}
+
+async function endOf(
+  host: Host,
+  id: string,
+  driver: string | undefined,
+): Promise<{ readonly id: string; readonly killed: boolean }> {
+  try {
+    const { machine } = await host.open(id, driver);
+    await machine[Symbol.asyncDispose]();
+    return { id, killed: true };
+  } catch (cause) {
+    if (SandboxError.from(cause).code === "not-found") return { id, killed: false };
+    throw cause;
+  }
+}

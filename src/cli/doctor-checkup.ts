@@ -1,0 +1,70 @@
+import type { Availability, Driver } from "../core/driver.ts";
+import { meanings } from "../core/errors.ts";
+import type { Host } from "./assemble.ts";
+import { factsRows, hostFacts } from "./doctor-facts.ts";
+import { spinner } from "./progress.ts";
+import { jsonText } from "./report.ts";
+import { readableBytes, table } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+import { visibleText } from "./visible-text.ts";
+
+interface Probed {
+  readonly driver: Driver;
+  readonly availability: Availability;
+}
+
+/** Says what the host has and what each driver's probe found. The exit code: 0 when a driver works. */
+export async function checkup(host: Host, terminal: Terminal, json: boolean): Promise<number> {
+  const facts = await hostFacts(host.stateDir);
+  const probed = await probeAll(host, terminal);
+  const templates = await host.templates.list();
+  const { stdout } = terminal;
+  if (json) {
+    const drivers = probed.map(({ driver, availability }) => ({
+      name: driver.name,
+      isolation: driver.isolation,
+      capabilities: [...driver.capabilities],
+      ...availability,
+    }));
+    await stdout.write(jsonText({ facts, drivers, templates }));
+  } else {
+    const { bold } = stdout.colours;
+    await stdout.write(
+      `${bold("Host")}\n${table(["", ""], factsRows(facts)).replace(/^.*\n/, "")}`,
+    );
+    await stdout.write(`\n${bold("Drivers")}, strongest first\n`);
+    for (const each of probed) await stdout.write(probeText(each, terminal));
+    const ready = templates.map(
+      ({ name, sizeBytes }) => `  ${visibleText(name)}  ${readableBytes(sizeBytes)}\n`,
+    );
+    const none = `  none; cofferdam template build ${host.templates.builtin.join(" ")}\n`;
+    await stdout.write(`\n${bold("Templates")}\n${ready.join("") || none}`);
+  }
+  return probed.some(({ availability }) => availability.ok) ? 0 : meanings.unavailable.exit;
+}
+
+/** One after the other: a probe starts a machine, and two at once would tell of each other. */
+async function probeAll(host: Host, terminal: Terminal): Promise<readonly Probed[]> {
+  const probed: Probed[] = [];
+  const waiting = spinner(terminal.stderr, "probing");
+  try {
+    for (const driver of await host.drivers(undefined)) {
+      waiting.say(`probing ${driver.name}`);
+      probed.push({ driver, availability: await driver.probe() });
+    }
+  } finally {
+    waiting.stop();
+  }
+  return probed;
+}
+
+function probeText({ driver, availability }: Probed, { stdout }: Terminal): string {
+  const { green, red } = stdout.colours;
+  const name = `${driver.name} (${driver.isolation})`;
+  if (!availability.ok) {
+    const { reason, mend } = availability;
+    return `  ${red("absent")}  ${name}: ${visibleText(reason)}\n          mend: ${visibleText(mend)}\n`;
+  }
+  const notes = availability.notes.map((note) => `          ${visibleText(note)}\n`);
+  return `  ${green("works")}   ${name}: ${visibleText(availability.version)}\n${notes.join("")}`;
+}

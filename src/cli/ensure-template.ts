@@ -1,0 +1,53 @@
+import { SandboxError } from "../core/errors.ts";
+import type { Host } from "./assemble.ts";
+import { progress } from "./progress.ts";
+import type { ReadyTemplate } from "./templates.ts";
+import type { Terminal } from "./terminal.ts";
+
+interface Needed {
+  readonly template: string;
+  readonly build: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Builds a built-in template that is missing, after saying so. Throws `not-found` where that is not wanted or not possible. */
+export async function ensureTemplate(
+  host: Host,
+  terminal: Terminal,
+  needed: Needed,
+): Promise<void> {
+  const { template, build, signal } = needed;
+  const { templates } = host;
+  if (await templates.has(template)) return;
+  if (!templates.builtin.includes(template))
+    throw new SandboxError("not-found", `there is no template ${template}`, {
+      field: "template",
+      mend: `the built-in ones are ${templates.builtin.join(" and ")}; cofferdam template ls lists those that are ready`,
+    });
+  if (!build)
+    throw new SandboxError("not-found", `the template ${template} is not built on this host`, {
+      field: "template",
+      mend: `cofferdam template build ${template}`,
+    });
+  await terminal.stderr.write(
+    `The template ${template} is not on this host yet; building it once, from Debian packages.\n`,
+  );
+  await buildTemplate(host, terminal, { template, signal });
+}
+
+/** Builds a template with its progress on stderr. */
+export async function buildTemplate(
+  host: Host,
+  terminal: Terminal,
+  { template, signal }: { readonly template: string; readonly signal: AbortSignal },
+): Promise<ReadyTemplate> {
+  const shown = progress(terminal.stderr, template);
+  try {
+    return await host.templates.build(template, {
+      signal,
+      onProgress: (stage, fraction) => shown.show(stage, fraction),
+    });
+  } finally {
+    shown.stop();
+  }
+}

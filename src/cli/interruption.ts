@@ -1,0 +1,42 @@
+import { SandboxError } from "../core/errors.ts";
+
+/** Why the command line stops before its work is done: a signal to it, or a reader that left. */
+export class Interrupted extends SandboxError {
+  /** As a shell says it: 128 and the signal's number. */
+  readonly exitCode: number;
+
+  constructor(signal: keyof typeof numbers) {
+    super("cancelled", `interrupted by ${signal}`);
+    this.exitCode = 128 + numbers[signal];
+  }
+}
+
+const numbers = { SIGHUP: 1, SIGINT: 2, SIGPIPE: 13, SIGTERM: 15 };
+
+export interface Interruption {
+  /** Aborts at the first signal; its reason is an Interrupted. */
+  readonly signal: AbortSignal;
+  interrupt(by: keyof typeof numbers): void;
+}
+
+/** Turns the first signal into an abort, so that everything is given back, and the second into an immediate exit. */
+export function interruption(): Interruption {
+  const controller = new AbortController();
+  const interrupt = (by: keyof typeof numbers): void => {
+    if (controller.signal.aborted) process.exit(128 + numbers[by]);
+    controller.abort(new Interrupted(by));
+  };
+  for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
+    process.on(name, () => interrupt(name));
+  return {
+    signal: controller.signal,
+    interrupt(by) {
+      if (!controller.signal.aborted) interrupt(by);
+    },
+  };
+}
+
+/** The interruption that an abort was, if it was one. */
+export function interruptedBy(signal: AbortSignal): Interrupted | undefined {
+  return signal.aborted && signal.reason instanceof Interrupted ? signal.reason : undefined;
+}

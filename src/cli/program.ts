@@ -1,0 +1,74 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { benchCommand } from "./commands/bench.ts";
+import { createCommand } from "./commands/create.ts";
+import { doctorCommand } from "./commands/doctor.ts";
+import { execCommand } from "./commands/exec.ts";
+import { killCommand } from "./commands/kill.ts";
+import { listCommand } from "./commands/ls.ts";
+import { runCommand } from "./commands/run.ts";
+import { shellCommand } from "./commands/shell.ts";
+import { templateCommand } from "./commands/template.ts";
+import type { Context } from "./context.ts";
+
+const examples = `
+Examples:
+  cofferdam run analysis.py --upload data.csv     run a script, print its results, save its plots
+  cofferdam exec -- curl https://example.org      see what an attempt to get out looks like
+  cofferdam shell                                 look around inside
+  cofferdam doctor                                what works on this host, and what mends the rest
+
+Exit codes are the program's own; Cofferdam's are 64 (wrong use), 66 (not found), 69 (not available here),
+77 (not allowed), 124 (time-out), 130 (Ctrl-C), 137 (out of memory).`;
+
+/** The whole command line. */
+export function program(context: Context): Command {
+  const root = new Command("cofferdam")
+    .description("Runs code that nobody has read, on machines that matter.")
+    .version(packageVersion(), "--version", "print the version")
+    .helpOption("-h, --help", "say how a command is used")
+    .option(
+      "--state-dir <directory>",
+      "where machines and templates are kept (default: /var/lib/cofferdam)",
+    )
+    .option("--no-color", "no colours")
+    .option("-v, --verbose", "say on stderr which driver was taken, and why")
+    .addHelpText("after", examples);
+  const commands = [
+    runCommand,
+    execCommand,
+    shellCommand,
+    createCommand,
+    listCommand,
+    killCommand,
+    templateCommand,
+    doctorCommand,
+    benchCommand,
+  ];
+  for (const make of commands) root.addCommand(make(context));
+  quiet(root);
+  return root;
+}
+
+/** Commander's own messages come as errors and go through one place. */
+function quiet(command: Command): void {
+  command.exitOverride((error) => {
+    throw error;
+  });
+  command.configureOutput({ writeErr: () => undefined });
+  for (const each of command.commands) quiet(each);
+}
+
+/** Whether what commander threw is the end of `--help` or `--version`. */
+export function isDone(thrown: unknown): boolean {
+  return thrown instanceof CommanderError && thrown.exitCode === 0;
+}
+
+function packageVersion(): string {
+  const parsed: unknown = JSON.parse(
+    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+  );
+  return typeof parsed === "object" && parsed !== null && "version" in parsed
+    ? String(parsed.version)
+    : "0";
+}

@@ -1,0 +1,86 @@
+import type { Output } from "./terminal.ts";
+import { visibleText } from "./visible-text.ts";
+
+const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const frameMs = 90;
+const barCells = 24;
+
+/** One line on a terminal that says what is going on, and is gone afterwards. Elsewhere it is silent. */
+export interface Spinner {
+  say(what: string): void;
+  /** Removes the line. Idempotent. */
+  stop(): void;
+}
+
+export function spinner(output: Output, what: string): Spinner {
+  if (!output.isTerminal) return { say: () => undefined, stop: () => undefined };
+  let said = what;
+  let frame = 0;
+  let drawn = false;
+  const draw = (): void => {
+    const mark = output.colours.cyan(frames[frame % frames.length] ?? "");
+    frame += 1;
+    drawn = true;
+    void output.write(`\r\u001b[K${mark} ${visibleText(said, 60)}`);
+  };
+  const timer = setInterval(draw, frameMs).unref();
+  return {
+    say(next) {
+      said = next;
+    },
+    stop() {
+      clearInterval(timer);
+      if (drawn) void output.write("\r\u001b[K");
+      drawn = false;
+    },
+  };
+}
+
+/** Progress of a long job with a known end: a bar on a terminal, a line for each new stage elsewhere. */
+export interface Progress {
+  /** `fraction` is 0 to 1; `undefined`: not known. */
+  show(stage: string, fraction?: number): void;
+  /** Ends the bar's line. */
+  stop(): void;
+}
+
+export function progress(output: Output, job: string): Progress {
+  return output.isTerminal ? bar(output, job) : stageLines(output, job);
+}
+
+function bar(output: Output, job: string): Progress {
+  let drawn = "";
+  return {
+    show(stage, fraction) {
+      const line = `${job}  ${barText(fraction)}  ${visibleText(stage, 48)}`;
+      if (line === drawn) return;
+      drawn = line;
+      void output.write(`\r\u001b[K${line}`);
+    },
+    stop() {
+      if (drawn !== "") void output.write("\r\u001b[K");
+      drawn = "";
+    },
+  };
+}
+
+function stageLines(output: Output, job: string): Progress {
+  let last = "";
+  return {
+    show(stage) {
+      if (stage === last) return;
+      last = stage;
+      void output.write(`${job}: ${visibleText(stage)}\n`);
+    },
+    stop: () => undefined,
+  };
+}
+
+/** `[######------]  50%` */
+export function barText(fraction: number | undefined): string {
+  if (fraction === undefined) return `[${"-".repeat(barCells)}]    `;
+  const part = Math.min(1, Math.max(0, fraction));
+  const full = Math.round(part * barCells);
+  const percent = String(Math.floor(part * 100)).padStart(3);
+  return `[${"#".repeat(full)}${"-".repeat(barCells - full)}] ${percent}%`;
+}
