@@ -44,7 +44,7 @@ var dialects = map[string]dialect{
 	"bash": {
 		program: "bash",
 		argv: func(program, kernels string) []string {
-			return []string{program, "--noprofile", "--rcfile", filepath.Join(kernels, "bash/kernel.bash"), "-i"}
+			return []string{program, "--noprofile", "--noediting", "--rcfile", filepath.Join(kernels, "bash/kernel.bash"), "-i"}
 		},
 		request:         bashRequest,
 		requestsOnInput: true,
@@ -61,16 +61,18 @@ func node(language string) dialect {
 	}
 }
 
-// bashRequest is what the shell's reader runs: all of it is data but the first word, which kernel.bash defines.
+// bashRequest is what the shell's reader runs, three lines, of which each is reached whatever became of the one before: the
+// environment and the code, the run, its end. All that comes from the request is quoted.
 func bashRequest(r request) ([]byte, error) {
-	var line bytes.Buffer
-	line.WriteString("__cofferdam_run ")
-	line.WriteString(strconv.Itoa(len(r.Envs)))
+	var lines bytes.Buffer
+	lines.WriteString("__cofferdam_begin ")
+	lines.WriteString(strconv.Itoa(len(r.Envs)))
 	for name, value := range r.Envs {
-		line.WriteString(" " + name + " " + quoted(value))
+		lines.WriteString(" " + name + " " + quoted(value))
 	}
-	line.WriteString("; eval " + quoted(r.Code) + " </dev/null 3>&- 4>&-\n")
-	return line.Bytes(), nil
+	lines.WriteString("; __cofferdam_code=" + quoted(r.Code) + "\n")
+	lines.WriteString(". \"$__cofferdam_run\" </dev/null 3>&- 4>&-\n__cofferdam_end $?\n")
+	return lines.Bytes(), nil
 }
 
 // quoted is text as one word of a shell, whatever is in it.

@@ -15,14 +15,28 @@ import (
 	"testing"
 )
 
-// rootfs is a template's root file system in which kernels really run. Without it these promises are kept by the
-// conformance suite alone, inside sandboxes.
+// rootfs is the root file system in which kernels really run: a code-interpreter template's, or this machine's own.
 func rootfs(t testing.TB) string {
-	root := os.Getenv("COFFERDAM_TEST_ROOTFS")
-	if root == "" || os.Getuid() != 0 {
-		t.Skip("kernels need root and COFFERDAM_TEST_ROOTFS, a code-interpreter template's root file system")
+	if os.Getuid() != 0 {
+		t.Skip("skip: kernels are started in a root file system of their own, which needs root")
 	}
-	return root
+	if root := os.Getenv("COFFERDAM_TEST_ROOTFS"); root != "" {
+		return root
+	}
+	return "/"
+}
+
+// envs makes the system's Python win over one that somebody has built beside it.
+var envs = map[string]string{"PATH": "/usr/bin:/bin:/usr/local/bin"}
+
+// needs skips a test whose program or modules the root file system does not have.
+func needs(t testing.TB, program string, arguments ...string) {
+	t.Helper()
+	command := exec.Command("chroot", append([]string{rootfs(t), program}, arguments...)...)
+	command.Env = []string{"PATH=" + envs["PATH"] + ":/usr/sbin"}
+	if said, err := command.CombinedOutput(); err != nil {
+		t.Skipf("skip: %s %s: %v: %s", program, strings.Join(arguments, " "), err, said)
+	}
 }
 
 type execProcess struct {
@@ -92,13 +106,22 @@ func machine(t testing.TB) (*Kernels, *httptest.Server) {
 		}
 		t.Cleanup(func() { _ = syscall.Unmount(target, syscall.MNT_DETACH) })
 	}
+	if err := os.MkdirAll(base+"/upper/home/user", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chown(base+"/upper/home/user", 1000, 1000); err != nil {
+		t.Fatal(err)
+	}
 	data := "lowerdir=" + lower + ",upperdir=" + base + "/upper,workdir=" + base + "/work"
 	mount("overlay", root, "overlay", 0, data)
 	mount("proc", root+"/proc", "proc", 0, "")
 	mount("/dev", root+"/dev", "", syscall.MS_BIND, "")
 	mount(programs(here), root+"/.cofferdam/kernels", "", syscall.MS_BIND, "")
 	kernels := New(Options{
-		Launch: chrooted(root), Directory: "/.cofferdam/kernels", User: "user", Home: "/home/user", Root: root,
+		Machine: func() (Machine, error) {
+			return Machine{Launch: chrooted(root), User: "user", Home: "/home/user", Workdir: "/home/user", Envs: envs}, nil
+		},
+		Directory: "/.cofferdam/kernels", Root: root,
 	})
 	server := httptest.NewServer(kernels)
 	t.Cleanup(func() {
@@ -110,12 +133,9 @@ func machine(t testing.TB) (*Kernels, *httptest.Server) {
 	return kernels, server
 }
 
-// programs is where the kernels lie: as built, or as they stand in the repository where nothing has to be built.
+// programs is where the kernels lie as they were built.
 func programs(here string) string {
-	if built := os.Getenv("COFFERDAM_TEST_KERNELS"); built != "" {
-		return built
-	}
-	return filepath.Join(here, "../kernels")
+	return filepath.Join(here, "../../build/native/kernels")
 }
 
 type told struct {
@@ -214,4 +234,9 @@ func runUntil(t testing.TB, ctx context.Context, server *httptest.Server, ask ma
 func python(t testing.TB, server *httptest.Server, code string) outcome {
 	t.Helper()
 	return runIn(t, server, map[string]any{"code": code})
+}
+
+func speak(t testing.TB, server *httptest.Server, language, code string) outcome {
+	t.Helper()
+	return runIn(t, server, map[string]any{"code": code, "language": language})
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,17 +20,24 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 // Options is what kernels need to know of their machine.
 type Options struct {
-	Launch Launch
+	// Machine is asked for what may change: each kernel is started with what holds then.
+	Machine func() (Machine, error)
 	// Directory holds the kernels' programs: /.cofferdam/kernels.
 	Directory string
-	// User, Home: whom they run as, and where.
-	User, Home string
-	// Envs is the sandbox's environment.
-	Envs map[string]string
 	// Warm lists the languages whose default kernel is started at once, and again after it died.
 	Warm []string
 	// Root is put before the paths in which programs are looked up; for tests.
 	Root string
+}
+
+// Machine is whom kernels run as, where, and with what environment.
+type Machine struct {
+	Launch     Launch
+	User, Home string
+	// Workdir is where a context begins that names no directory.
+	Workdir string
+	// Envs is the sandbox's environment.
+	Envs map[string]string
 }
 
 // Kernels holds the contexts of a machine.
@@ -47,7 +55,7 @@ func New(options Options) *Kernels {
 	for _, language := range []string{"python", "javascript"} {
 		if _, err := s.program(language); err == nil {
 			s.mu.Lock()
-			s.addDefault(language)
+			_, _ = s.addDefault(language) // there is room for the first ones
 			s.mu.Unlock()
 		}
 	}
@@ -83,7 +91,11 @@ func (s *Kernels) isWarm(c *Context) bool {
 // program finds a language's program in the template.
 func (s *Kernels) program(language string) (string, error) {
 	name := dialects[language].program
-	path := s.options.Envs["PATH"]
+	machine, err := s.options.Machine()
+	if err != nil {
+		return "", failed(Unavailable, err.Error())
+	}
+	path := machine.Envs["PATH"]
 	if path == "" {
 		path = defaultPath
 	}
@@ -106,15 +118,17 @@ func (s *Kernels) start(c *Context) (*kernel, error) {
 	if info, err := os.Stat(filepath.Join(s.options.Root, c.Cwd)); err != nil || !info.IsDir() {
 		return nil, failed(Invalid, fmt.Sprintf("cwd '%s' is no directory", c.Cwd))
 	}
+	machine, err := s.options.Machine()
+	if err != nil {
+		return nil, failed(Unavailable, err.Error())
+	}
 	envs := map[string]string{
-		"PATH": defaultPath, "HOME": s.options.Home, "USER": s.options.User, "LOGNAME": s.options.User, "LANG": "C.UTF-8",
+		"PATH": defaultPath, "HOME": machine.Home, "USER": machine.User, "LOGNAME": machine.User, "LANG": "C.UTF-8",
 		"SHELL": "/bin/bash",
 	}
-	for name, value := range s.options.Envs {
-		envs[name] = value
-	}
+	maps.Copy(envs, machine.Envs)
 	d := dialects[c.Language]
-	return spawn(d, s.options.Launch, Program{
+	return spawn(d, machine.Launch, Program{
 		Argv: d.argv(program, s.options.Directory),
 		Envs: envs,
 		Dir:  c.Cwd,
@@ -131,7 +145,7 @@ func (s *Kernels) Create(ctx context.Context, language, cwd string) (*Context, e
 		return nil, err
 	}
 	if cwd == "" {
-		cwd = s.options.Home
+		cwd = s.workdir()
 	}
 	if !filepath.IsAbs(cwd) || strings.ContainsRune(cwd, 0) {
 		return nil, failed(Invalid, "cwd must be an absolute path")
@@ -178,11 +192,18 @@ func (s *Kernels) add(language, cwd string) (*Context, error) {
 }
 
 func (s *Kernels) addDefault(language string) (*Context, error) {
-	c, err := s.add(language, s.options.Home)
+	c, err := s.add(language, s.workdir())
 	if err == nil {
 		s.defaults[language] = c
 	}
 	return c, err
+}
+
+func (s *Kernels) workdir() string {
+	if machine, err := s.options.Machine(); err == nil {
+		return machine.Workdir
+	}
+	return "/"
 }
 
 func newID() string {

@@ -24,7 +24,8 @@ import (
 func build(holder *settings.Holder, options child.Options) (http.Handler, *child.Table) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCHLD)
-	signal.Ignore(syscall.SIGPIPE, syscall.SIGHUP)
+	// Not ignored, which the children would inherit: `yes | head` must end by SIGPIPE.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
 	table := child.NewTable(options)
 	go table.Reap(context.Background(), signals)
 	parts := serve.NewParts()

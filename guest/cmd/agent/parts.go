@@ -7,4 +7,6 @@ import (
 )
 
 // registerParts plugs in what other packages serve.
-func registerParts(*serve.Parts, *settings.Holder, *child.Table) {}
+func registerParts(parts *serve.Parts, holder *settings.Holder, table *child.Table) {
+	parts.Code.Handle("/", newKernels(holder, table))
+}
