@@ -103,7 +103,7 @@ function recipe(name: string, stateDir: string): ProcessRecipe {
   const module = new URL(`../drivers/builtin.${extension}`, import.meta.url).href;
   const key = JSON.stringify(name);
   return {
-    argv: [process.execPath, "--input-type=module", "-e"],
+    argv: [process.execPath, ...process.execArgv, "--input-type=module", "-e"],
     prelude: [
       `const { builtinDrivers } = await import(${JSON.stringify(module)});`,
       `const driver = await builtinDrivers[${key}]({ stateDir: ${JSON.stringify(stateDir)} });`,

@@ -19,9 +19,9 @@ export function codeEnd(error: CodeError | undefined): CodeEnd {
   if (error === undefined) return { exitCode: 0, message: "" };
   if (error.name === "SystemExit") return systemExit(error.value.trim());
   if (error.name === "KernelDied") return kernelDied(error);
-  const status = /^(?:exit status|exited with status) (\d{1,3})\b/.exec(error.value);
-  const exitCode = status?.[1] === undefined ? 1 : Number(status[1]) % 256 || 1;
-  return { exitCode, message: tracebackOf(error) };
+  const status = /^exit status (\d{1,3})(?: \([A-Z0-9]+\))?$/.exec(error.value);
+  if (status?.[1] !== undefined) return { exitCode: Number(status[1]) & 0xff, message: "" };
+  return { exitCode: 1, message: tracebackOf(error) };
 }
 
 /** As Python's own interpreter leaves: nothing and None are 0, a number is itself, anything else is printed and 1. */

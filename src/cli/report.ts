@@ -61,9 +61,8 @@ function visibleLines(text: string): string {
     .join("\n    ");
 }
 
-function flagOf(field: string): string {
-  const known = flags[field] ?? flags[field.split(".", 1)[0] ?? ""];
-  return known ?? field;
+function flagOf(field: string): string | undefined {
+  return flags[field] ?? flags[field.split(".", 1)[0] ?? ""];
 }
 
 /** An error as it stands in a JSON document. */

@@ -51,9 +51,9 @@ export async function readScript(
     const text = decoded("standard input", await bounded("standard input", stdin));
     return { code: text, language: asked ?? "python", name: "cofferdam" };
   }
+  const bytes = await readBounded(file);
   const language = asked ?? languageByName(file);
-  const text = decoded(file, await readBounded(file));
-  return { code: text, language, name: basename(file, extname(file)) };
+  return { code: decoded(file, bytes), language, name: basename(file, extname(file)) };
 }
 
 /** The language that a file's name tells. Throws `invalid` when it tells none. */

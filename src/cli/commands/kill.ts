@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { SandboxError } from "../../core/errors.ts";
+import { SandboxError, meanings } from "../../core/errors.ts";
 import { sandboxIdOf } from "../../core/create.ts";
 import { invalid } from "../../core/validate.ts";
 import type { Host } from "../assemble.ts";
@@ -30,6 +30,7 @@ export function killCommand(context: Context): Command {
     if (flags.json === true) await stdout.write(jsonText({ killed, missing }));
     else await stdout.write(killed.map((id) => `${id}\n`).join(""));
     if (missing.length === 0 || flags.all === true) return;
+    if (flags.json === true) return context.exitWith(meanings["not-found"].exit);
     throw new SandboxError("not-found", `no sandbox runs with the id ${missing.join(", ")}`, {
       field: "sandboxId",
       mend: "cofferdam ls lists those that run",

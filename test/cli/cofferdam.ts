@@ -1,0 +1,128 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+
+/** Where the sandboxes and templates of these tests are. */
+export const stateDir: string = process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam";
+
+/** The program as users have it, compiled when it is older than its source. */
+export function program(): string {
+  const main = join(root, "dist/cli/main.js");
+  if (!existsSync(main) || statSync(main).mtimeMs < newest(join(root, "src")))
+    execFileSync(process.execPath, [
+      join(root, "node_modules/typescript/bin/tsc"),
+      "-p",
+      join(root, "tsconfig.build.json"),
+    ]);
+  return main;
+}
+
+function newest(directory: string): number {
+  const times = readdirSync(directory, { withFileTypes: true }).map((entry) => {
+    const path = join(directory, entry.name);
+    return entry.isDirectory() ? newest(path) : statSync(path).mtimeMs;
+  });
+  return Math.max(0, ...times);
+}
+
+/** How the program ended and what it printed. */
+export interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** stdout, byte for byte. */
+  readonly bytes: Buffer;
+}
+
+export interface RunOptions {
+  readonly input?: string | Uint8Array;
+  readonly cwd?: string;
+  readonly uid?: number;
+  /** Called with the child once it runs. */
+  readonly meanwhile?: (child: Running) => Promise<void>;
+}
+
+/** The program while it runs. */
+export interface Running {
+  readonly child: ChildProcess;
+  /** Resolves when stdout holds the text. Rejects when the program ends without it. */
+  printed(text: string): Promise<void>;
+}
+
+/** Runs the command line in a process of its own. */
+export async function cofferdam(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [program(), "--state-dir", stateDir, ...words], {
+    cwd: options.cwd ?? tmpdir(),
+    stdio: "pipe",
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
+  });
+  const stdout: Buffer[] = [];
+  const stderr: Buffer[] = [];
+  child.stdout.on("data", (bytes: Buffer) => stdout.push(bytes));
+  child.stderr.on("data", (bytes: Buffer) => stderr.push(bytes));
+  child.stdin.on("error", () => undefined);
+  const closed = once(child, "close");
+  if (options.meanwhile === undefined) child.stdin.end(options.input ?? "");
+  else
+    await options.meanwhile({ child, printed: (text) => until(child, () => textOf(stdout), text) });
+  await closed;
+  const code = child.exitCode;
+  if (code === null) throw new Error(`the command line was ended by ${child.signalCode}`);
+  return { code, stdout: textOf(stdout), stderr: textOf(stderr), bytes: Buffer.concat(stdout) };
+}
+
+function textOf(chunks: readonly Buffer[]): string {
+  return Buffer.concat(chunks).toString();
+}
+
+async function until(child: ChildProcess, read: () => string, text: string): Promise<void> {
+  while (!read().includes(text)) {
+    if (child.exitCode !== null) throw new Error(`it ended without printing ${text}: ${read()}`);
+    await Promise.race([once(child.stdout ?? child, "data"), once(child, "close")]);
+  }
+}
+
+/** A directory of the test's own, removed when the test is over. */
+export function scratch(): Disposable & { readonly path: string } {
+  const path = mkdtempSync(join(tmpdir(), "cofferdam-cli-"));
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** A driver for these tests, or why there is none. */
+export interface Subject {
+  readonly name: string;
+  /** `undefined`: it works. */
+  readonly absent: string | undefined;
+}
+
+interface Checkup {
+  readonly drivers: readonly {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly reason?: string;
+  }[];
+}
+
+/** What `doctor` says of each driver. A missing one that is required fails. */
+export async function subjects(): Promise<readonly Subject[]> {
+  const required = new Set((process.env["REQUIRE_DRIVERS"] ?? "").split(","));
+  const { stdout } = await cofferdam(["doctor", "--json"]);
+  const { drivers }: Checkup = JSON.parse(stdout);
+  return drivers.map(({ name, ok, reason }) => {
+    if (!ok && required.has(name))
+      throw new Error(`${name} is required here but absent: ${reason}`);
+    return { name, absent: ok ? undefined : (reason ?? "no reason given") };
+  });
+}
+
+/** The sandboxes that run below the tests' state directory. */
+export async function running(): Promise<readonly string[]> {
+  const { stdout } = await cofferdam(["ls", "--json"]);
+  const sandboxes: readonly { readonly sandboxId: string }[] = JSON.parse(stdout);
+  return sandboxes.map(({ sandboxId }) => sandboxId);
+}
