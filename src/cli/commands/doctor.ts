@@ -4,7 +4,6 @@ import { invalid, nearest } from "../../core/validate.ts";
 import { type Context, hostOf } from "../context.ts";
 import { checkup } from "../doctor-checkup.ts";
 import { enforcementTable } from "../doctor-enforcement.ts";
-import { conformance } from "../doctor-suite.ts";
 
 export interface DoctorFlags {
   readonly driver?: string;
@@ -62,6 +61,7 @@ export function doctorCommand(context: Context): Command {
       throw invalid("driver", "expected one driver", `there are ${host.driverNames.join(", ")}`);
     if (flags.enforcement === true)
       return enforcementTable(driver, context.terminal, flags.json === true);
+    const { conformance } = await import("../doctor-suite.ts");
     context.exitWith(await conformance(host, { context, driver, flags }));
   });
 }
