@@ -19,21 +19,25 @@ export interface Interruption {
   interrupt(by: keyof typeof numbers): void;
 }
 
-/** Turns the first signal into an abort, so that everything is given back, and the second into an immediate exit. */
+/**
+ * Turns the first signal into an abort, so that everything is given back, and a second one into an immediate exit.
+ *
+ * A window that was closed breaks the outputs, too, and hangs up: neither of them counts as the impatience of a second signal.
+ */
 export function interruption(): Interruption {
   const controller = new AbortController();
   const interrupt = (by: keyof typeof numbers): void => {
-    if (controller.signal.aborted) process.exit(128 + numbers[by]);
-    controller.abort(new Interrupted(by));
+    if (!controller.signal.aborted) controller.abort(new Interrupted(by));
   };
-  for (const name of ["SIGHUP", "SIGINT", "SIGTERM"] as const)
-    process.on(name, () => interrupt(name));
-  return {
-    signal: controller.signal,
-    interrupt(by) {
-      if (!controller.signal.aborted) interrupt(by);
-    },
-  };
+  let asked = false;
+  for (const name of ["SIGINT", "SIGTERM"] as const)
+    process.on(name, () => {
+      if (asked) process.exit(128 + numbers[name]);
+      asked = true;
+      interrupt(name);
+    });
+  process.on("SIGHUP", () => interrupt("SIGHUP"));
+  return { signal: controller.signal, interrupt };
 }
 
 /** The interruption that an abort was, if it was one. */

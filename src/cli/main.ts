@@ -1,4 +1,5 @@
 #!/usr/bin/env node
 import { runCommandLine } from "./command-line.ts";
+import { leave } from "./leave.ts";
 
-process.exit(await runCommandLine(process.argv.slice(2)));
+leave(await runCommandLine(process.argv.slice(2)));

@@ -61,12 +61,22 @@ function codeOf(end: Awaited<Process["end"]>, signal: AbortSignal): number {
 /** Each key reaches the sandbox as it is, Ctrl-C too. Returns what gives the terminal back, which also runs at exit. */
 function rawMode(stdin: NodeJS.ReadStream): () => void {
   const restore = (): void => {
-    stdin.setRawMode(false);
     process.off("exit", restore);
+    if (stdin.destroyed) return;
+    try {
+      stdin.setRawMode(false);
+    } catch (cause) {
+      if (!isGone(cause)) throw cause;
+    }
   };
   process.on("exit", restore);
   stdin.setRawMode(true);
   return restore;
+}
+
+/** Whether a terminal could not be set because it is no longer there: its window was closed. */
+function isGone(cause: unknown): boolean {
+  return cause instanceof Error && "code" in cause && cause.code === "EIO";
 }
 
 /** Sends input as fast as the program takes it, then its end. Returns what stops it. */

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { constants } from "node:os";
 import { fileURLToPath } from "node:url";
 import { beforeEach, describe, expect, test } from "vitest";
 import { cofferdam, program, running, stateDir, subjects } from "./cofferdam.ts";
@@ -9,8 +10,8 @@ const harness = fileURLToPath(new URL("terminal.py", import.meta.url));
 interface Ended {
   /** The program's exit code; below 0 for a signal. */
   readonly exit: number;
-  /** Whether the terminal's settings are what they were. */
-  readonly restored: boolean;
+  /** Whether the terminal's settings are what they were; `null`: there is no terminal any more. */
+  readonly restored: boolean | null;
 }
 
 /** The command line in a terminal of 100 columns and 30 rows, and a person in front of it. */
@@ -109,6 +110,14 @@ describe.each(await subjects())("shell on $name", ({ name, absent }) => {
       expect(await person.end()).toEqual({ exit, restored: true });
       expect(await running()).toEqual([]);
     }
+  });
+
+  test("ends the sandbox when the terminal's window is closed", async () => {
+    await using person = new Person(words);
+    await person.sees(prompt);
+    person.order({ "hang-up": true });
+    expect(await person.end()).toEqual({ exit: -constants.signals.SIGHUP, restored: null });
+    expect(await running()).toEqual([]);
   });
 
   test("keeps a sandbox with a short idle time-out alive while it is open, and leaves it alive", async () => {

@@ -27,6 +27,7 @@ def act(master, child, line):
         size(master, *order["resize"])
     if "signal" in order:
         os.kill(child, order["signal"])
+    return "hang-up" in order
 
 
 def relay(master, child):
@@ -40,8 +41,8 @@ def relay(master, child):
             if not read:
                 sources.remove(0)
             *lines, held = (held + read).split(b"\n")
-            for line in lines:
-                act(master, child, line)
+            if any([act(master, child, line) for line in lines]):
+                return
         if master in ready:
             try:
                 printed = os.read(master, 65536)
@@ -70,8 +71,12 @@ def main():
         os.close(slave)
         relay(master, child)
         os._exit(0)
+    os.close(master)
     _, status = os.waitpid(child, 0)
-    same = termios.tcgetattr(slave) == before
+    try:
+        same = termios.tcgetattr(slave) == before
+    except termios.error:
+        same = None
     os.close(slave)
     os.waitpid(watched, 0)
     print("\n" + json.dumps({"exit": os.waitstatus_to_exitcode(status), "restored": same}), flush=True)
