@@ -1,7 +1,7 @@
 import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
-import { type SandboxOptions, parseSandboxOptions } from "../core/options.ts";
+import { type SandboxOptions, parseSandboxOptions, templateOf } from "../core/options.ts";
 import type { SandboxParts } from "../core/sandbox.ts";
 import { invalid } from "../core/validate.ts";
 import {
@@ -10,9 +10,8 @@ import {
   defaultStateDir,
   driverNames,
 } from "../library/choose-driver.ts";
+import { type Templates, builtinTemplates, templates } from "../images/templates.ts";
 import { SandboxList } from "../library/sandbox-list.ts";
-import { hostTemplates } from "./host-templates.ts";
-import type { Templates } from "./templates.ts";
 
 /** Drivers and sandboxes of this host, below one state directory. */
 export interface Host {
@@ -22,6 +21,8 @@ export interface Host {
   /** The drivers that a name means; all of them for `auto` and `undefined`. Throws `invalid`. */
   drivers(name: string | undefined): Promise<readonly Driver[]>;
   readonly templates: Templates;
+  /** Names of the templates that can be built here without a recipe of one's own. */
+  readonly builtinTemplates: readonly string[];
   /** Throws what can be known before anything starts: `invalid`, and `denied` where this user cannot make sandboxes. */
   check(driver: string | undefined, options: SandboxOptions): Promise<void>;
   /** Throws what `Sandbox.create` throws. */
@@ -43,13 +44,15 @@ interface ProcessRecipe {
 export function assemble(stateDir: string = defaultStateDir): Host {
   if (!stateDir.startsWith("/"))
     throw invalid("stateDir", `${JSON.stringify(stateDir)} is not an absolute path`);
+  const ready = templates(stateDir);
   const drivers = (name: string | undefined): Promise<readonly Driver[]> =>
     candidateDrivers(name, stateDir);
   return {
     stateDir,
     driverNames,
     drivers,
-    templates: hostTemplates(stateDir),
+    templates: ready,
+    builtinTemplates,
     async check(name, options) {
       parseSandboxOptions(options);
       await drivers(name);
@@ -57,7 +60,8 @@ export function assemble(stateDir: string = defaultStateDir): Host {
     },
     async create(name, options) {
       const { driver, choice } = await chooseDriver(name, stateDir);
-      return createParts(driver, options, { choice });
+      const { resources } = await ready.resolve(templateOf(options));
+      return createParts(driver, options, { choice, templateResources: resources });
     },
     async open(id, name) {
       const known = sandboxIdOf(id);

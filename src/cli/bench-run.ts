@@ -25,7 +25,7 @@ export async function measureHost(host: Host, context: Context, flags: BenchFlag
   const density = numberIn("density", flags.density, { min: 1, max: 10_000, unit: "sandboxes" });
   const before = flags.compare === undefined ? undefined : await readReport(flags.compare);
   requireRoot();
-  for (const template of host.templates.builtin)
+  for (const template of host.builtinTemplates)
     await ensureTemplate(host, terminal, { template, build: flags.build, signal });
   const report = await runBench({
     subjects: await benchSubjects(host, flags.driver, density),

@@ -37,7 +37,7 @@ export async function checkup(host: Host, terminal: Terminal, json: boolean): Pr
     const ready = templates.map(
       ({ name, sizeBytes }) => `  ${visibleText(name)}  ${readableBytes(sizeBytes)}\n`,
     );
-    const none = `  none; cofferdam template build ${host.templates.builtin.join(" ")}\n`;
+    const none = `  none; cofferdam template build ${host.builtinTemplates.join(" ")}\n`;
     await stdout.write(`\n${bold("Templates")}\n${ready.join("") || none}`);
   }
   return probed.some(({ availability }) => availability.ok) ? 0 : meanings.unavailable.exit;

@@ -1,7 +1,7 @@
 import { SandboxError } from "../core/errors.ts";
+import type { Template } from "../images/templates.ts";
 import type { Host } from "./assemble.ts";
 import { progress } from "./progress.ts";
-import type { ReadyTemplate } from "./templates.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface Needed {
@@ -17,12 +17,12 @@ export async function ensureTemplate(
   needed: Needed,
 ): Promise<void> {
   const { template, build, signal } = needed;
-  const { templates } = host;
+  const { templates, builtinTemplates } = host;
   if (await templates.has(template)) return;
-  if (!templates.builtin.includes(template))
+  if (!builtinTemplates.includes(template))
     throw new SandboxError("not-found", `there is no template ${template}`, {
       field: "template",
-      mend: `the built-in ones are ${templates.builtin.join(" and ")}; cofferdam template ls lists those that are ready`,
+      mend: `the built-in ones are ${builtinTemplates.join(" and ")}; cofferdam template ls lists those that are ready`,
     });
   if (!build)
     throw new SandboxError("not-found", `the template ${template} is not built on this host`, {
@@ -35,17 +35,24 @@ export async function ensureTemplate(
   await buildTemplate(host, terminal, { template, signal });
 }
 
+interface Build {
+  readonly template: string;
+  readonly signal: AbortSignal;
+  readonly force?: boolean;
+}
+
 /** Builds a template with its progress on stderr. */
 export async function buildTemplate(
   host: Host,
   terminal: Terminal,
-  { template, signal }: { readonly template: string; readonly signal: AbortSignal },
-): Promise<ReadyTemplate> {
+  { template, signal, force = false }: Build,
+): Promise<Template> {
   const shown = progress(terminal.stderr, template);
   try {
     return await host.templates.build(template, {
       signal,
-      onProgress: (stage, fraction) => shown.show(stage, fraction),
+      force,
+      onProgress: ({ stage, percent, detail }) => shown.show({ stage, detail, percent }),
     });
   } finally {
     shown.stop();

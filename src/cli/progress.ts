@@ -36,10 +36,18 @@ export function spinner(output: Output, what: string): Spinner {
   };
 }
 
+/** Where a job is. */
+export interface Step {
+  readonly stage: string;
+  /** What it is at just now; may be empty. */
+  readonly detail: string;
+  /** 0 to 100; `undefined`: not known. */
+  readonly percent: number | undefined;
+}
+
 /** Progress of a long job with a known end: a bar on a terminal, a line for each new stage elsewhere. */
 export interface Progress {
-  /** `fraction` is 0 to 1; `undefined`: not known. */
-  show(stage: string, fraction?: number): void;
+  show(step: Step): void;
   /** Ends the bar's line. */
   stop(): void;
 }
@@ -51,8 +59,8 @@ export function progress(output: Output, job: string): Progress {
 function bar(output: Output, job: string): Progress {
   let drawn = "";
   return {
-    show(stage, fraction) {
-      const line = `${job}  ${barText(fraction)}  ${visibleText(stage, 48)}`;
+    show({ stage, detail, percent }) {
+      const line = `${job}  ${barText(percent)}  ${visibleText(`${stage} ${detail}`, 48)}`;
       if (line === drawn) return;
       drawn = line;
       void output.write(`\r\u001b[K${line}`);
@@ -67,7 +75,7 @@ function bar(output: Output, job: string): Progress {
 function stageLines(output: Output, job: string): Progress {
   let last = "";
   return {
-    show(stage) {
+    show({ stage }) {
       if (stage === last) return;
       last = stage;
       void output.write(`${job}: ${visibleText(stage)}\n`);
@@ -77,10 +85,9 @@ function stageLines(output: Output, job: string): Progress {
 }
 
 /** `[######------]  50%` */
-export function barText(fraction: number | undefined): string {
-  if (fraction === undefined) return `[${"-".repeat(barCells)}]    `;
-  const part = Math.min(1, Math.max(0, fraction));
-  const full = Math.round(part * barCells);
-  const percent = String(Math.floor(part * 100)).padStart(3);
-  return `[${"#".repeat(full)}${"-".repeat(barCells - full)}] ${percent}%`;
+export function barText(percent: number | undefined): string {
+  if (percent === undefined) return `[${"-".repeat(barCells)}]    `;
+  const part = Math.min(100, Math.max(0, percent));
+  const full = Math.round((part / 100) * barCells);
+  return `[${"#".repeat(full)}${"-".repeat(barCells - full)}] ${String(Math.floor(part)).padStart(3)}%`;
 }

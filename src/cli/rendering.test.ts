@@ -51,8 +51,8 @@ test("an error says what, which option, and what mends it", () => {
 
 test("progress, lengths of time and sizes are read at a glance", () => {
   expect(barText(0)).toBe(`[${"-".repeat(24)}]   0%`);
-  expect(barText(0.5)).toBe(`[${"#".repeat(12)}${"-".repeat(12)}]  50%`);
-  expect(barText(7)).toBe(`[${"#".repeat(24)}] 100%`);
+  expect(barText(50)).toBe(`[${"#".repeat(12)}${"-".repeat(12)}]  50%`);
+  expect(barText(700)).toBe(`[${"#".repeat(24)}] 100%`);
   expect([850, 4200, 180_000, 7_200_000, 432_000_000].map(readableMs)).toEqual([
     "850 ms",
     "4.2 s",

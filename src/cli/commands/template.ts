@@ -1,22 +1,30 @@
 import { Command } from "commander";
 import { SandboxError } from "../../core/errors.ts";
 import { invalid } from "../../core/validate.ts";
+import type { ListedTemplate, Template } from "../../images/templates.ts";
 import { requireRoot } from "../assemble.ts";
 import { type Context, hostOf } from "../context.ts";
 import { buildTemplate } from "../ensure-template.ts";
 import { jsonText } from "../report.ts";
 import { readableBytes, readableMs, table } from "../table.ts";
-import type { ReadyTemplate } from "../templates.ts";
 
-interface TemplateFlags {
-  readonly json?: true;
+interface BuildFlags {
   readonly all?: true;
+  readonly force?: true;
+  readonly json?: true;
 }
+
+const examples = `
+Examples:
+  cofferdam template build base code-interpreter
+  cofferdam template build ./my-template
+  cofferdam template ls`;
 
 /** `cofferdam template` */
 export function templateCommand(context: Context): Command {
   return new Command("template")
     .description("what sandboxes are made from: build, list and remove")
+    .addHelpText("after", examples)
     .addCommand(build(context))
     .addCommand(list(context))
     .addCommand(remove(context));
@@ -27,44 +35,50 @@ function build(context: Context): Command {
     .description(
       "build templates from Debian packages; those that are up to date are left as they are",
     )
-    .argument("[name...]", "base, code-interpreter")
+    .argument(
+      "[template...]",
+      "base, code-interpreter, or the path of a recipe, which holds a slash",
+    )
     .option("--all", "all built-in templates")
+    .option("--force", "build anew what is up to date")
     .option("--json", "print one JSON document");
-  return command.action(async (names: readonly string[], flags: TemplateFlags) => {
+  return command.action(async (names: readonly string[], flags: BuildFlags) => {
     const host = hostOf(command);
     const { terminal, interruption } = context;
     if ((names.length === 0) !== (flags.all === true))
       throw invalid(
         "template",
-        "expected names or --all, and not both",
-        `there are ${host.templates.builtin.join(", ")}`,
+        "expected templates or --all, and not both",
+        `the built-in ones are ${host.builtinTemplates.join(", ")}`,
       );
-    const wanted = flags.all === true ? host.templates.builtin : names;
-    for (const name of wanted) requireBuiltin(name, host.templates.builtin);
+    const wanted = flags.all === true ? host.builtinTemplates : names;
+    for (const name of wanted) requireRecipe(name, host.builtinTemplates);
     requireRoot();
-    const built: ReadyTemplate[] = [];
+    const built: Template[] = [];
     for (const template of wanted) {
       const begun = performance.now();
-      const ready = await buildTemplate(host, terminal, { template, signal: interruption.signal });
+      const ready = await buildTemplate(host, terminal, {
+        template,
+        force: flags.force === true,
+        signal: interruption.signal,
+      });
       built.push(ready);
       const took = readableMs(performance.now() - begun);
-      const size = readableBytes(ready.sizeBytes);
-      await terminal.stderr.write(
-        `${template} is ready: ${size}, ${ready.digest.slice(0, 19)}, in ${took}\n`,
-      );
+      const facts = `${readableBytes(ready.sizeBytes)}, ${ready.digest.slice(0, 12)}`;
+      await terminal.stderr.write(`${ready.name} is ready: ${facts}, in ${took}\n`);
     }
     if (flags.json === true) await terminal.stdout.write(jsonText(built));
   });
 }
 
-function requireBuiltin(name: string, builtin: readonly string[]): void {
-  if (builtin.includes(name)) return;
+function requireRecipe(name: string, builtin: readonly string[]): void {
+  if (name.includes("/") || builtin.includes(name)) return;
   throw new SandboxError(
     "not-found",
     `there is no recipe for a template ${JSON.stringify(name.slice(0, 60))}`,
     {
       field: "template",
-      mend: `there are ${builtin.join(", ")}`,
+      mend: `the built-in ones are ${builtin.join(", ")}; a path of your own holds a slash: ./${name}`,
     },
   );
 }
@@ -74,29 +88,29 @@ function list(context: Context): Command {
     .alias("list")
     .description("list the templates that are ready on this host")
     .option("--json", "print one JSON document");
-  return command.action(async (flags: TemplateFlags) => {
+  return command.action(async (flags: Pick<BuildFlags, "json">) => {
     const { stdout, stderr } = context.terminal;
-    const { templates } = hostOf(command);
-    const ready = await templates.list();
+    const host = hostOf(command);
+    const ready = await host.templates.list();
     if (flags.json === true) return stdout.write(jsonText(ready));
     if (ready.length === 0)
       return stderr.write(
-        `No template is ready; cofferdam template build ${templates.builtin.join(" ")}\n`,
+        `No template is ready; cofferdam template build ${host.builtinTemplates.join(" ")}\n`,
       );
     return stdout.write(templateTable(ready, new Date()));
   });
 }
 
 /** Templates as a table for a person. */
-export function templateTable(templates: readonly ReadyTemplate[], now: Date): string {
+export function templateTable(templates: readonly ListedTemplate[], now: Date): string {
   return table(
     ["NAME", "DIGEST", "SIZE", "AGE", "STATE"],
     templates.map((each) => [
       each.name,
-      each.digest.slice(0, 19),
+      each.digest.slice(0, 12),
       readableBytes(each.sizeBytes),
-      readableMs(now.getTime() - each.builtAt.getTime()),
-      each.outdated ? "recipe changed" : "up to date",
+      readableMs(now.getTime() - each.createdAt.getTime()),
+      each.outdated ? "its recipe has changed" : "up to date",
     ]),
   );
 }
@@ -108,17 +122,8 @@ function remove(context: Context): Command {
     .argument("<name...>", "names");
   return command.action(async (names: readonly string[]) => {
     const { templates } = hostOf(command);
-    requireRoot();
     for (const name of names) {
-      if (!(await templates.remove(name)))
-        throw new SandboxError(
-          "not-found",
-          `there is no template ${JSON.stringify(name.slice(0, 60))}`,
-          {
-            field: "template",
-            mend: "cofferdam template ls lists those that are ready",
-          },
-        );
+      await templates.remove(name);
       await context.terminal.stdout.write(`${name}\n`);
     }
   });
