@@ -1,0 +1,108 @@
+// Suites of tests: Go's and vitest's. Each gives a tally.
+import process, { env } from "node:process";
+import { join } from "node:path";
+import { dim, green, readableMs, red, yellow } from "../terminal/paint.mjs";
+import { run } from "../terminal/run-process.mjs";
+import { say } from "../terminal/stage.mjs";
+import { findGo } from "../setup/go.mjs";
+import { root } from "../setup/root.mjs";
+import { countsOf, newTally } from "./tally.mjs";
+
+const marks = { passed: green("passed"), failed: red("failed"), skipped: yellow("not run") };
+
+/** Runs a project of vitest.config.ts. `aloud` writes a line for each test, for suites that take minutes. */
+export async function vitestSuite(project, { aloud, detail }) {
+  const tally = newTally();
+  const { code, lines } = await run(
+    [process.execPath, join(root, "scripts/gate/run-vitest.mjs"), project],
+    {
+      cwd: root,
+      onMessage: ({ name, state, note, tookMs, errors }) => {
+        tally.add({ name, state, words: state === "failed" ? errors.join("\n") : note });
+        if (aloud) sayTest({ name, state, note, tookMs });
+        else detail(countsOf(tally));
+      },
+    },
+  );
+  const isEmpty = tally.passed.length + tally.failures.length === 0;
+  if ((code !== 0 && tally.failures.length === 0) || isEmpty)
+    tally.add({
+      name: project,
+      state: "failed",
+      words: `vitest ended with ${code}:\n${lines.join("\n")}`,
+    });
+  return tally;
+}
+
+function sayTest({ name, state, note, tookMs }) {
+  const reason = note === undefined ? "" : `: ${note}`;
+  say(`  ${marks[state] ?? state}  ${name} ${dim(`(${readableMs(tookMs)})`)}${dim(reason)}`);
+}
+
+/** The conformance suite; a driver that `REQUIRE_DRIVERS` names and of which no case passed is a failure. */
+export async function conformanceSuite(options) {
+  const tally = await vitestSuite("conformance", options);
+  const required = (env.REQUIRE_DRIVERS ?? "").split(",").filter((name) => name !== "");
+  for (const driver of required) {
+    if (!tally.passed.some((name) => name.startsWith(`${driver} > `)))
+      tally.add({
+        name: driver,
+        state: "failed",
+        words: "it is required, and no case of it passed",
+      });
+  }
+  return tally;
+}
+
+/** Runs the tests of the agent and the supervisor. */
+export async function goSuite({ detail, environment = {}, prefix = [] }) {
+  const tally = newTally();
+  const { path } = await findGo();
+  const said = new Map();
+  const stray = [];
+  const take = (line) => {
+    if (!line.startsWith("{")) return stray.push(line);
+    return takeGoEvent(JSON.parse(line), { tally, said });
+  };
+  const command = [...prefix, path, "test", "-json", "./guest/...", "./supervisor/..."];
+  const { code } = await run(command, {
+    cwd: root,
+    environment: { GOTOOLCHAIN: "local", CGO_ENABLED: "0", ...environment },
+    onLine: (line) => {
+      take(line);
+      detail(countsOf(tally));
+    },
+  });
+  if (code !== 0 && tally.failures.length === 0)
+    tally.add({
+      name: "go test",
+      state: "failed",
+      words: stray.join("\n") || `ended with ${code}`,
+    });
+  return tally;
+}
+
+const goStates = { pass: "passed", fail: "failed", skip: "skipped" };
+
+function takeGoEvent({ Action, Package, ImportPath, Test, Output }, { tally, said }) {
+  const name = [Package ?? ImportPath, Test].filter((part) => part !== undefined).join(" ");
+  if (Action === "output" || Action === "build-output") {
+    said.set(name, [...(said.get(name) ?? []), Output].slice(-80));
+    return;
+  }
+  const state = goStates[Action];
+  const isPackage = Test === undefined;
+  const failedInside = tally.failures.some((failure) => failure.name.startsWith(`${Package} `));
+  if (state === undefined || (isPackage && (state !== "failed" || failedInside))) return;
+  const words = (said.get(name) ?? []).join("").trim();
+  tally.add({ name, state, words: state === "skipped" ? skipReason(words) : words });
+}
+
+/** What a test said when it skipped itself, without Go's own lines. */
+function skipReason(words) {
+  const lines = words.split("\n").filter((line) => !/^\s*(===|---)/.test(line));
+  return lines
+    .map((line) => line.trim().replace(/^\S+\.go:\d+: /, ""))
+    .join(" ")
+    .slice(0, 200);
+}

@@ -1,0 +1,83 @@
+// Everything that Cofferdam needs on this host, each part only where it is missing.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import process, { env } from "node:process";
+import { Failure, must } from "../terminal/run-process.mjs";
+import { heading, skipped, stage } from "../terminal/stage.mjs";
+import { compile, isCompiled } from "./compile.mjs";
+import { architecture, compareVersions, isRoot } from "./host.mjs";
+import { installPackages, packagesAreInstalled } from "./node-packages.mjs";
+import { root } from "./root.mjs";
+import { runcPrefix } from "./runtimes.mjs";
+import { missingInWords, missingOfHost, setUpHost } from "./system.mjs";
+import { buildTemplate, builtinTemplates, missingTemplates } from "./templates.mjs";
+
+const wantedNode = "20.19";
+
+/**
+ * Sets up this checkout and this host. `parts`: `packages` (what Node needs), `build` (the compiled programs as well) or `host`
+ * (the runtimes and templates, too). `again` is the command that a root user is told to run. Throws `Failure` before it has
+ * changed anything where root is needed and missing.
+ */
+export async function setUp({ parts = "host", again, prefix = runcPrefix, stateDir } = {}) {
+  heading("Set-up");
+  architecture();
+  if (compareVersions(process.versions.node, wantedNode) < 0)
+    throw new Failure(
+      `Node ${wantedNode} or later is needed, and this is ${process.versions.node}.`,
+    );
+  if (parts === "host") {
+    if (!isRoot) await refuseWithoutRoot(prefix, again);
+    else await setUpHost(prefix);
+  }
+  await stage("Node packages", async (detail) => {
+    if (packagesAreInstalled()) return skipped("as in package-lock.json");
+    return installPackages(detail);
+  });
+  if (parts === "packages") return;
+  await build();
+  if (parts === "host") await setUpTemplates(stateDir);
+}
+
+/** Compiles the agent, the supervisor, the kernels and the library. */
+async function build() {
+  await stage("agent and supervisor", async (detail) => {
+    const onLine = (line) => detail(line.replace("build-native: ", ""));
+    const script = join(root, "scripts/build-native.mjs");
+    const said = [];
+    await must([process.execPath, script], {
+      cwd: root,
+      onLine: (line) => said.push(line) && onLine(line),
+    });
+    return said.every((line) => line.endsWith("unchanged")) ? skipped("unchanged") : "build/native";
+  });
+  await stage("library", async () => {
+    if (isCompiled()) return skipped("unchanged");
+    await compile();
+    return "dist";
+  });
+}
+
+async function setUpTemplates(stateDir) {
+  const missing = await missingTemplates(stateDir);
+  for (const name of builtinTemplates) {
+    await stage(`template ${name}`, async (detail) => {
+      if (!missing.includes(name)) return skipped("there");
+      await buildTemplate(name, { stateDir, detail });
+      return "from Debian packages";
+    });
+  }
+}
+
+async function refuseWithoutRoot(prefix, again) {
+  const missing = missingInWords(await missingOfHost(prefix));
+  const what =
+    missing.length === 0
+      ? "Sandboxes on this host are made by root"
+      : `Root is needed to install ${missing.join(", ")}, and to make sandboxes on this host`;
+  const node = existsSync("/usr/bin/node") && existsSync("/usr/bin/npm");
+  const path = node ? "" : `env "PATH=${env.PATH}" `;
+  throw new Failure(
+    `${what}. Nothing was changed. As a root user, run:\n\n    sudo ${path}${again}\n`,
+  );
+}

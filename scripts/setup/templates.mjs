@@ -1,0 +1,26 @@
+// The built-in templates, built by the command line that set-up has compiled.
+import { join } from "node:path";
+import process from "node:process";
+import { must } from "../terminal/run-process.mjs";
+import { root } from "./root.mjs";
+
+export const builtinTemplates = ["base", "code-interpreter"];
+const commandLine = [process.execPath, join(root, "dist/cli/main.js")];
+
+/** Names of built-in templates that are missing, or whose recipe has changed. */
+export async function missingTemplates(stateDir) {
+  const { stdout } = await must([...commandLine, ...place(stateDir), "template", "ls", "--json"]);
+  const ready = JSON.parse(stdout);
+  return builtinTemplates.filter(
+    (name) => !ready.some((each) => each.name === name && each.outdated === false),
+  );
+}
+
+export async function buildTemplate(name, { stateDir, detail }) {
+  const command = [...commandLine, ...place(stateDir), "template", "build", name];
+  await must(command, { onLine: (line) => detail(line.replace(`${name}: `, "")) });
+}
+
+function place(stateDir) {
+  return stateDir === undefined ? [] : ["--state-dir", stateDir];
+}
