@@ -9,12 +9,24 @@ import { SandboxError } from "../core/errors.ts";
 import { numberIn } from "../core/validate.ts";
 import { type Host, requireRoot } from "./assemble.ts";
 import { benchSubjects } from "./bench-subjects.ts";
-import type { BenchFlags } from "./commands/bench.ts";
 import type { Context } from "./context.ts";
 import { ensureTemplate } from "./ensure-template.ts";
 import { hostFileError } from "./host-files.ts";
 import { jsonText } from "./report.ts";
 import { visibleText } from "./visible-text.ts";
+
+/** What is to be measured, as commander gathers it. */
+export interface BenchFlags {
+  readonly driver?: readonly string[];
+  readonly scenario?: readonly string[];
+  readonly count?: number;
+  readonly density?: number;
+  readonly output?: string;
+  readonly compare?: string;
+  readonly build: boolean;
+  readonly markdown?: true;
+  readonly json?: true;
+}
 
 /** Measures this host and prints the report. Throws `invalid` for what does not exist, `cancelled`. */
 export async function measureHost(host: Host, context: Context, flags: BenchFlags): Promise<void> {

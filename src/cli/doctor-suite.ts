@@ -1,10 +1,10 @@
 import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
+import type { Topic } from "../conformance/case.ts";
 import type { Outcome } from "../conformance/run-case.ts";
 import { runSuite } from "../conformance/run-suite.ts";
 import { cases } from "../conformance/cases.ts";
 import type { Host } from "./assemble.ts";
-import type { DoctorFlags } from "./commands/doctor.ts";
 import type { Context } from "./context.ts";
 import { ensureTemplate } from "./ensure-template.ts";
 import { spinner } from "./progress.ts";
@@ -13,10 +13,18 @@ import { type Paint, readableMs, table } from "./table.ts";
 import type { Output } from "./terminal.ts";
 import { visibleText } from "./visible-text.ts";
 
+/** Which cases are to be run, and how it is told. */
+export interface SuiteFlags {
+  readonly topic?: readonly Topic[];
+  readonly filter?: string;
+  readonly build: boolean;
+  readonly json?: true;
+}
+
 interface Suite {
   readonly context: Context;
   readonly driver: Driver;
-  readonly flags: DoctorFlags;
+  readonly flags: SuiteFlags;
 }
 
 /** Templates that cases of the suite use. */

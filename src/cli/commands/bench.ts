@@ -1,19 +1,8 @@
 import { Command } from "commander";
+import type { BenchFlags } from "../bench-run.ts";
 import { type Context, hostOf } from "../context.ts";
 import { repeatable } from "../options.ts";
 import { parseNumber } from "../units.ts";
-
-export interface BenchFlags {
-  readonly driver?: readonly string[];
-  readonly scenario?: readonly string[];
-  readonly count?: number;
-  readonly density?: number;
-  readonly output?: string;
-  readonly compare?: string;
-  readonly build: boolean;
-  readonly markdown?: true;
-  readonly json?: true;
-}
 
 const examples = `
 Examples:

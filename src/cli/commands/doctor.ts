@@ -3,15 +3,12 @@ import { type Topic, topics } from "../../conformance/case.ts";
 import { invalid, nearest } from "../../core/validate.ts";
 import { type Context, hostOf } from "../context.ts";
 import { checkup } from "../doctor-checkup.ts";
+import type { SuiteFlags } from "../doctor-suite.ts";
 import { enforcementTable } from "../doctor-enforcement.ts";
 
-export interface DoctorFlags {
+interface DoctorFlags extends SuiteFlags {
   readonly driver?: string;
-  readonly topic?: readonly Topic[];
-  readonly filter?: string;
   readonly enforcement?: true;
-  readonly build: boolean;
-  readonly json?: true;
 }
 
 const examples = `
