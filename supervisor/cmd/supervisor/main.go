@@ -1,0 +1,111 @@
+// The supervisor makes one machine, holds its lease and ends it, or sweeps up after supervisors that were killed.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/machine"
+	"cofferdam/supervisor/plan"
+	"cofferdam/supervisor/sweep"
+)
+
+const version = "0.1.0"
+
+func main() {
+	// One supervisor is nearly always asleep; there are hundreds of them.
+	runtime.GOMAXPROCS(min(2, runtime.NumCPU()))
+	debug.SetGCPercent(50)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGPIPE)
+	syscall.Umask(0o022)
+	os.Exit(command(os.Args[1:]))
+}
+
+func command(words []string) int {
+	switch {
+	case len(words) == 2 && words[0] == "run":
+		return run(words[1])
+	case len(words) == 2 && words[0] == "sweep":
+		return sweepUp(words[1])
+	case len(words) == 1 && words[0] == "version":
+		fmt.Println(version)
+		return 0
+	}
+	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | sweep <state directory> | version")
+	return 64
+}
+
+func run(path string) int {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	made, err := create(path, terminated)
+	if err != nil {
+		say(map[string]any{"ok": false, "error": failure.From(err)})
+		return 1
+	}
+	say(made.Report())
+	closeOutput()
+	debug.FreeOSMemory()
+	if err := made.End(made.Live(terminated)); err != nil {
+		fmt.Fprintln(os.Stderr, "supervisor: "+err.Error())
+		return 1
+	}
+	return 0
+}
+
+// create makes the machine; SIGTERM undoes what there is of it.
+func create(path string, terminated <-chan os.Signal) (*machine.Machine, error) {
+	wanted, err := plan.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-terminated:
+			cancel()
+		case <-over:
+		}
+	}()
+	made, err := machine.Create(ctx, wanted)
+	close(over)
+	if err == nil && ctx.Err() != nil {
+		_ = made.End("killed")
+		return nil, failure.New(failure.Cancelled, "the creation was cancelled")
+	}
+	return made, err
+}
+
+func sweepUp(stateDir string) int {
+	removed, err := sweep.Sweep(stateDir)
+	say(map[string]any{"removed": removed})
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		fmt.Fprintln(os.Stderr, "supervisor: "+err.Error())
+		return 1
+	}
+	return 0
+}
+
+func say(value any) {
+	raw, err := json.Marshal(value)
+	if err == nil {
+		_, _ = os.Stdout.Write(append(raw, '\n'))
+	}
+}
+
+// closeOutput ends the pipe to whoever started this process; the descriptor stays taken.
+func closeOutput() {
+	if null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0); err == nil {
+		_ = syscall.Dup3(int(null.Fd()), 1, 0)
+		null.Close()
+	}
+}

@@ -1,0 +1,211 @@
+package control
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"cofferdam/supervisor/failure"
+)
+
+const (
+	maxLineBytes     = 4 << 10
+	maxConversations = 1024
+	writePatience    = 10 * time.Second
+)
+
+// Host is the machine behind the protocol. An error is a refusal.
+type Host interface {
+	Info() (Info, error)
+	Metrics() (Metrics, error)
+	Lifetime(lifetime time.Duration) error
+	Own() error
+	Disown()
+	Busy() error
+	Rest()
+	// Kill begins the machine's end; the answer comes with Farewell.
+	Kill()
+}
+
+// Conversations are a machine's open control connections.
+type Conversations struct {
+	mutex sync.Mutex
+	open  map[*conversation]struct{}
+}
+
+// conversation is one of them. Its mutex guards what a farewell needs.
+type conversation struct {
+	file    *os.File
+	host    Host
+	mutex   sync.Mutex
+	fd      int
+	closed  bool
+	kills   []int64
+	owner   bool
+	working bool
+}
+
+// Serve answers a connection's requests until it closes; then its owner and its uses are gone.
+func (c *Conversations) Serve(file *os.File, host Host) {
+	one := &conversation{file: file, host: host, fd: -1}
+	if socket, err := file.SyscallConn(); err == nil {
+		_ = socket.Control(func(fd uintptr) { one.fd = int(fd) })
+	}
+	if !c.add(one) {
+		file.Close()
+		return
+	}
+	_ = file.SetReadDeadline(time.Time{})
+	one.talk()
+	c.mutex.Lock()
+	delete(c.open, one)
+	c.mutex.Unlock()
+	one.end()
+}
+
+func (c *Conversations) add(one *conversation) bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.open == nil {
+		c.open = map[*conversation]struct{}{}
+	}
+	if len(c.open) >= maxConversations {
+		return false
+	}
+	c.open[one] = struct{}{}
+	return true
+}
+
+// Farewell tells every connection why the machine ended and answers those that asked for it. It never waits.
+func (c *Conversations) Farewell(reason string, problem error) {
+	event, err := json.Marshal(map[string]string{"event": "ended", "reason": reason})
+	if err != nil {
+		return
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for one := range c.open {
+		one.farewell(append(event, '\n'), problem)
+	}
+}
+
+func (c *conversation) farewell(event []byte, problem error) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.closed {
+		return
+	}
+	text := event
+	for _, id := range c.kills {
+		reply := answer{ID: id, OK: problem == nil}
+		if problem != nil {
+			reply.Error = failure.From(problem)
+		}
+		line, err := json.Marshal(reply)
+		if err != nil {
+			continue
+		}
+		text = append(append(text, line...), '\n')
+	}
+	_ = syscall.Sendmsg(c.fd, text, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+}
+
+func (c *conversation) end() {
+	c.mutex.Lock()
+	c.closed = true
+	c.file.Close()
+	c.mutex.Unlock()
+	if c.working {
+		c.host.Rest()
+	}
+	if c.owner {
+		c.host.Disown()
+	}
+}
+
+func (c *conversation) talk() {
+	lines := bufio.NewReaderSize(c.file, maxLineBytes)
+	for {
+		line, err := lines.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			_ = c.write(answer{Error: failure.New(failure.Invalid, "a control line is longer than %d bytes", maxLineBytes)})
+			return
+		}
+		if err != nil {
+			return
+		}
+		request, err := ParseRequest(line)
+		reply := answer{ID: request.ID}
+		if err == nil {
+			err = c.serve(request, &reply)
+		}
+		if errors.Is(err, errLater) || request.ID == 0 && (request.Op == "busy" || request.Op == "idle") {
+			continue
+		}
+		if err != nil {
+			reply.Error = failure.From(err)
+		}
+		reply.OK = err == nil
+		if c.write(reply) != nil {
+			return
+		}
+	}
+}
+
+var errLater = errors.New("answered later")
+
+func (c *conversation) serve(request Request, reply *answer) (err error) {
+	switch request.Op {
+	case "info":
+		var info Info
+		info, err = c.host.Info()
+		reply.Info = &info
+	case "metrics":
+		var metrics Metrics
+		metrics, err = c.host.Metrics()
+		reply.Metrics = &metrics
+	case "own":
+		if !c.owner {
+			err = c.host.Own()
+			c.owner = err == nil
+		}
+	case "lifetime":
+		err = c.host.Lifetime(time.Duration(*request.Ms) * time.Millisecond)
+	case "busy":
+		if !c.working {
+			err = c.host.Busy()
+			c.working = err == nil
+		}
+	case "idle":
+		if c.working {
+			c.working = false
+			c.host.Rest()
+		}
+	case "kill":
+		c.mutex.Lock()
+		if len(c.kills) < 16 {
+			c.kills = append(c.kills, request.ID)
+		}
+		c.mutex.Unlock()
+		c.host.Kill()
+		return errLater
+	}
+	if err != nil {
+		reply.Info, reply.Metrics = nil, nil
+	}
+	return err
+}
+
+func (c *conversation) write(reply answer) error {
+	raw, err := json.Marshal(reply)
+	if err != nil {
+		return err
+	}
+	_ = c.file.SetWriteDeadline(time.Now().Add(writePatience))
+	_, err = c.file.Write(append(raw, '\n'))
+	return err
+}

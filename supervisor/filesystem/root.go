@@ -1,0 +1,194 @@
+package filesystem
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/plan"
+)
+
+// Below the machine's directory.
+const (
+	imageName  = "disk.img"
+	diskName   = "disk"
+	layersName = "layers"
+)
+
+// Root is a machine's mounted root. All of it is used on the thread that has the mount namespace, whose working
+// directory is the machine's: relative paths need no escaping in mount options.
+type Root struct {
+	directory  string
+	mountPoint string
+	loop       *Loop
+	// disk is open while the writable layer is mounted.
+	disk *os.File
+	// mounted lists what to unmount, last first.
+	mounted []string
+}
+
+// NewRoot describes a root that is not there yet.
+func NewRoot(directory, mountPoint string) *Root {
+	return &Root{directory: directory, mountPoint: mountPoint}
+}
+
+// CopyDisk makes the writable layer's image. It needs no mount namespace.
+func (r *Root) CopyDisk(disk plan.Disk) error {
+	return failure.Wrap(CopySparse(disk.Blank, filepath.Join(r.directory, imageName), disk.SizeMiB<<20), "make the disk")
+}
+
+// AttachDisk makes a block device of the image. It needs no mount namespace.
+func (r *Root) AttachDisk() error {
+	loop, err := AttachLoop(filepath.Join(r.directory, imageName))
+	r.loop = loop
+	return failure.Wrap(err, "attach the disk")
+}
+
+// MountDisk mounts the writable layer.
+func (r *Root) MountDisk(owner int) error {
+	if err := os.Mkdir(diskName, 0o711); err != nil {
+		return failure.Wrap(err, "make the disk's mount point")
+	}
+	options := "noinit_itable,nobarrier"
+	if err := syscall.Mount(r.loop.Path(), diskName, "ext4", syscall.MS_NODEV|syscall.MS_NOSUID|syscall.MS_NOATIME, options); err != nil {
+		return failure.Wrap(err, "mount the disk")
+	}
+	r.mounted = append(r.mounted, diskName)
+	r.loop.Release()
+	disk, err := os.Open(diskName)
+	if err != nil {
+		return failure.Wrap(err, "open the disk")
+	}
+	r.disk = disk
+	for _, name := range []string{"upper", "work"} {
+		path := filepath.Join(diskName, name)
+		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return failure.Wrap(err, "prepare the disk")
+		}
+		if err := errors.Join(os.Chmod(path, 0o755), os.Chown(path, owner, owner)); err != nil {
+			return failure.Wrap(err, "prepare the disk")
+		}
+	}
+	return nil
+}
+
+// MountLayers makes the read-only layers reachable.
+func (r *Root) MountLayers(lower []string, userNamespace *os.File) error {
+	for index, source := range lower {
+		at := filepath.Join(layersName, strconv.Itoa(index))
+		if err := os.MkdirAll(at, 0o711); err != nil {
+			return failure.Wrap(err, "make a layer's mount point")
+		}
+		if err := mountLayer(source, at, userNamespace); err != nil {
+			return failure.Wrap(err, "mount a layer")
+		}
+		r.mounted = append(r.mounted, at)
+	}
+	return nil
+}
+
+// MountOverlay puts it all together at the mount point.
+func (r *Root) MountOverlay(layers int, mapped bool) error {
+	if err := r.makeMountPoint(mapped); err != nil {
+		return err
+	}
+	lower := make([]string, layers)
+	for index := range lower {
+		lower[index] = filepath.Join(layersName, strconv.Itoa(index))
+	}
+	options := "lowerdir=" + strings.Join(lower, ":") + ",upperdir=" + diskName + "/upper,workdir=" + diskName + "/work" +
+		",redirect_dir=on,metacopy=off,index=off,volatile"
+	err := syscall.Mount("overlay", r.mountPoint, "overlay", syscall.MS_NODEV|syscall.MS_NOSUID, options)
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENODEV) {
+		return failure.New(failure.Unsupported, "this kernel cannot make the overlay: %v", err).
+			WithMend("use Linux 5.19 or newer with overlayfs")
+	}
+	if err != nil {
+		return failure.Wrap(err, "mount the overlay")
+	}
+	r.mounted = append(r.mounted, r.mountPoint)
+	return nil
+}
+
+// makeMountPoint makes sure that the mount point is there and that a mapped root, who owns nothing on the host, gets to it.
+func (r *Root) makeMountPoint(mapped bool) error {
+	if err := os.MkdirAll(r.mountPoint, 0o755); err != nil {
+		return failure.Wrap(err, "make the mount point")
+	}
+	if !mapped {
+		return nil
+	}
+	for path := filepath.Dir(r.mountPoint); ; path = filepath.Dir(path) {
+		info, err := os.Stat(path)
+		if err != nil {
+			return failure.Wrap(err, "look at the mount point")
+		}
+		if info.Mode().Perm()&1 == 0 {
+			return failure.New(failure.Invalid, "%s lets nobody through to the mount point %s", path, r.mountPoint).
+				WithField("root.mountPoint")
+		}
+		if path == "/" {
+			return nil
+		}
+	}
+}
+
+// Usage of the writable layer. Bytes.
+func (r *Root) Usage() (used, total uint64, err error) {
+	if r.disk == nil {
+		return 0, 0, os.ErrClosed
+	}
+	var figures syscall.Statfs_t
+	if err := syscall.Fstatfs(int(r.disk.Fd()), &figures); err != nil {
+		return 0, 0, err
+	}
+	size := uint64(figures.Bsize)
+	return (figures.Blocks - figures.Bfree) * size, figures.Blocks * size, nil
+}
+
+// Unmount takes everything off again. It may be called at any stage, and again.
+func (r *Root) Unmount() error {
+	if r.disk != nil {
+		forgetChanges(r.disk)
+		r.disk.Close()
+		r.disk = nil
+	}
+	var problems []error
+	for len(r.mounted) > 0 {
+		last := r.mounted[len(r.mounted)-1]
+		if err := unmount(last); err != nil {
+			problems = append(problems, fmt.Errorf("unmount %s: %w", last, err))
+		}
+		r.mounted = r.mounted[:len(r.mounted)-1]
+	}
+	return errors.Join(problems...)
+}
+
+func unmount(path string) error {
+	const detach = 2
+	err := syscall.Unmount(path, 0)
+	if errors.Is(err, syscall.EBUSY) {
+		err = syscall.Unmount(path, detach)
+	}
+	// Somebody else has unmounted it, or removed the directory with it.
+	if errors.Is(err, syscall.EINVAL) || errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Detach waits until the block device is free again.
+func (r *Root) Detach(patience time.Duration) error {
+	if r.loop == nil {
+		return nil
+	}
+	err := r.loop.Detached(patience)
+	r.loop = nil
+	return err
+}

@@ -1,0 +1,147 @@
+// Package handover is the host's side of the agent's descriptor 3, and gives connections away over it.
+package handover
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+const (
+	maxMessageBytes = 64 << 10
+	// maxMessagesPerSecond bounds what a hostile agent can make this process do.
+	maxMessagesPerSecond = 200
+)
+
+// Ready is the agent's word that it serves.
+type Ready struct{ ProtocolVersion, AgentVersion string }
+
+// Channel is the connection to the agent.
+type Channel struct {
+	file *os.File
+	// fd is the file's; a handover waits through the file, all else is sent at once or not at all.
+	fd int
+}
+
+type message struct {
+	Type         string          `json:"type"`
+	Setup        json.RawMessage `json:"setup,omitempty"`
+	Kind         string          `json:"kind,omitempty"`
+	Port         int             `json:"port,omitempty"`
+	ID           uint64          `json:"id,omitempty"`
+	Count        *uint64         `json:"count,omitempty"`
+	Version      string          `json:"version,omitempty"`
+	AgentVersion string          `json:"agentVersion,omitempty"`
+}
+
+// NewChannel makes a channel and the agent's end of it.
+func NewChannel() (*Channel, *os.File, error) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := syscall.SetNonblock(pair[0], true); err != nil {
+		return nil, nil, err
+	}
+	channel := &Channel{file: os.NewFile(uintptr(pair[0]), "channel"), fd: pair[0]}
+	return channel, os.NewFile(uintptr(pair[1]), "agent's channel"), nil
+}
+
+// Setup sends the first message, with the directory that the agent is lent, or nil.
+func (c *Channel) Setup(setup json.RawMessage, lent *os.File) error {
+	raw, err := json.Marshal(message{Type: "setup", Setup: setup})
+	if err != nil {
+		return err
+	}
+	if len(raw) > maxMessageBytes {
+		return errors.New("the set-up is longer than 64 KiB")
+	}
+	var rights []byte
+	if lent != nil {
+		rights = syscall.UnixRights(int(lent.Fd()))
+	}
+	return syscall.Sendmsg(c.fd, raw, rights, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+}
+
+// Alive tells the agent that the host is there. An agent that has not read its last messages needs no other.
+func (c *Channel) Alive() { c.sendNow(message{Type: "alive"}) }
+
+func (c *Channel) sendNow(one message) {
+	raw, err := json.Marshal(one)
+	if err != nil {
+		return
+	}
+	_ = syscall.Sendmsg(c.fd, raw, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+}
+
+// Give hands a connection to the agent; it waits while the agent does not take it, until the deadline.
+func (c *Channel) Give(connection *os.File, kind Kind, deadline time.Time) error {
+	raw, err := json.Marshal(message{Type: "connection", Kind: kind.Name, Port: kind.Port})
+	if err != nil {
+		return err
+	}
+	socket, err := c.file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	source, err := connection.SyscallConn()
+	if err != nil {
+		return err
+	}
+	_ = c.file.SetWriteDeadline(deadline)
+	var sent error
+	err = source.Control(func(fd uintptr) {
+		rights := syscall.UnixRights(int(fd))
+		err := socket.Write(func(to uintptr) bool {
+			sent = syscall.Sendmsg(int(to), raw, rights, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+			return !errors.Is(sent, syscall.EAGAIN)
+		})
+		sent = errors.Join(sent, err)
+	})
+	return errors.Join(err, sent)
+}
+
+// Listen takes the agent's messages until there are no more: the first readiness goes to ready, questions are answered.
+func (c *Channel) Listen(ready func(Ready), kills func() uint64) error {
+	buffer := make([]byte, maxMessageBytes)
+	second, count := time.Now(), 0
+	for told := false; ; {
+		// A plain read drops descriptors that a hostile agent might send.
+		n, err := c.file.Read(buffer)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.EOF
+		}
+		if count++; count > maxMessagesPerSecond {
+			time.Sleep(time.Until(second.Add(time.Second)))
+		}
+		if time.Since(second) > time.Second {
+			second, count = time.Now(), 0
+		}
+		var one message
+		if json.Unmarshal(buffer[:n], &one) != nil {
+			continue
+		}
+		switch one.Type {
+		case "ready":
+			if !told {
+				told = true
+				buffer = make([]byte, 1024)
+				ready(Ready{ProtocolVersion: brief(one.Version), AgentVersion: brief(one.AgentVersion)})
+			}
+		case "oom":
+			seen := kills()
+			c.sendNow(message{Type: "oom", ID: one.ID, Count: &seen})
+		}
+	}
+}
+
+func brief(text string) string { return text[:min(len(text), 64)] }
+
+// Close ends the channel, and with it the agent.
+func (c *Channel) Close() { c.file.Close() }

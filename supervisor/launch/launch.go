@@ -1,0 +1,146 @@
+// Package launch starts the runtime inside a machine's namespace and control groups, and waits for what it leaves behind.
+package launch
+
+import (
+	"errors"
+	"os"
+	"syscall"
+
+	"cofferdam/supervisor/cgroup"
+	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/plan"
+	"cofferdam/supervisor/thread"
+)
+
+const becomeSubreaper = 36
+
+// Place is where a runtime is started.
+type Place struct {
+	Mounts *thread.Mounts
+	Group  *cgroup.Group
+}
+
+// Runtime is the started runtime.
+type Runtime struct {
+	PID  int
+	Tail *Tail
+	// Ended gives the runtime's own end, once.
+	Ended <-chan syscall.WaitStatus
+	// Alone is closed when no child of this process is left.
+	Alone <-chan struct{}
+}
+
+// Start starts the runtime with the agent's end of the channel as descriptor 3. The caller keeps the channel's file.
+func Start(program plan.Runtime, place Place, channel *os.File) (*Runtime, error) {
+	if err := subreap(); err != nil {
+		return nil, failure.Wrap(err, "become the parent of orphans")
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return nil, failure.Wrap(err, "open /dev/null")
+	}
+	defer null.Close()
+	output, input, err := os.Pipe()
+	if err != nil {
+		return nil, failure.Wrap(err, "make a pipe")
+	}
+	defer input.Close()
+	pid, err := fork(program, place, []uintptr{null.Fd(), input.Fd(), input.Fd(), channel.Fd()})
+	if err != nil {
+		output.Close()
+		return nil, startFailure(program.Start[0], err)
+	}
+	started := &Runtime{PID: pid, Tail: &Tail{}}
+	go func() {
+		started.Tail.Follow(output)
+		output.Close()
+	}()
+	started.Ended, started.Alone = reapAll(pid)
+	return started, nil
+}
+
+func fork(program plan.Runtime, place Place, files []uintptr) (pid int, err error) {
+	directory, err := place.Group.OpenRuntime()
+	if err != nil {
+		return 0, err
+	}
+	attributes := &syscall.SysProcAttr{Setsid: true}
+	if directory != nil {
+		defer directory.Close()
+		attributes.UseCgroupFD = true
+		attributes.CgroupFD = int(directory.Fd())
+	}
+	err = thread.Once(func() error {
+		if err := place.Mounts.Enter(); err != nil {
+			return failure.Wrap(err, "enter the mount namespace")
+		}
+		if err := place.Group.Join(); err != nil {
+			return err
+		}
+		pid, err = syscall.ForkExec(program.Start[0], program.Start, &syscall.ProcAttr{
+			Dir:   "/",
+			Env:   program.Environ(),
+			Files: files,
+			Sys:   attributes,
+		})
+		return err
+	})
+	return pid, err
+}
+
+func startFailure(path string, err error) error {
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENOEXEC) || errors.Is(err, syscall.EACCES) {
+		return failure.New(failure.Unsupported, "the runtime %s cannot be started: %v", path, err).
+			WithMend("install the runtime anew")
+	}
+	return failure.Wrap(err, "start the runtime")
+}
+
+func subreap() error {
+	_, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, becomeSubreaper, 1, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// reapAll waits for the runtime and for all orphans below it, until there is no child left.
+func reapAll(pid int) (<-chan syscall.WaitStatus, <-chan struct{}) {
+	ended := make(chan syscall.WaitStatus, 1)
+	alone := make(chan struct{})
+	go func() {
+		defer close(alone)
+		for {
+			var status syscall.WaitStatus
+			one, err := syscall.Wait4(-1, &status, 0, nil)
+			if errors.Is(err, syscall.EINTR) {
+				continue
+			}
+			if err != nil {
+				return
+			}
+			if one == pid {
+				ended <- status
+			}
+		}
+	}()
+	return ended, alone
+}
+
+// Remove asks the runtime to forget the machine. It runs only when no other child is waited for.
+func Remove(program plan.Runtime, mounts *thread.Mounts) error {
+	if len(program.Remove) == 0 {
+		return nil
+	}
+	return thread.Once(func() error {
+		if err := mounts.Enter(); err != nil {
+			return err
+		}
+		process, err := os.StartProcess(program.Remove[0], program.Remove, &os.ProcAttr{Dir: "/", Env: program.Environ()})
+		if err != nil {
+			return err
+		}
+		_, err = process.Wait()
+		return err
+	})
+}

@@ -1,0 +1,286 @@
+// Package machine makes one machine from its plan, holds its lease, and ends it without leaving anything.
+package machine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"cofferdam/supervisor/cgroup"
+	"cofferdam/supervisor/control"
+	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/filesystem"
+	"cofferdam/supervisor/handover"
+	"cofferdam/supervisor/launch"
+	"cofferdam/supervisor/lease"
+	"cofferdam/supervisor/plan"
+	"cofferdam/supervisor/thread"
+)
+
+// Machine is one that is being made, lives, or ends. A part that was not made yet is nil.
+type Machine struct {
+	plan     *plan.Plan
+	lock     *os.File
+	mounts   *thread.Mounts
+	root     *filesystem.Root
+	group    *cgroup.Group
+	channel  *handover.Channel
+	runtime  *launch.Runtime
+	listener *handover.Listener
+
+	conversations control.Conversations
+	lease         *lease.Lease
+	startedAt     time.Time
+	ready         handover.Ready
+	timings       *timings
+	// alive is how often the agent is told that the host is there; 0 for never.
+	alive time.Duration
+	// requests run on the loop that owns the lease, until ending is closed.
+	requests chan func(now time.Time)
+	ending   chan struct{}
+	// killed takes a wish that the machine end.
+	killed chan struct{}
+	// gone is closed when the agent's end of the channel is.
+	gone chan struct{}
+	// knownKills is the count of out-of-memory kills that the agent has been told.
+	knownKills lockedCount
+}
+
+type lockedCount struct {
+	mutex sync.Mutex
+	value uint64
+}
+
+func (c *lockedCount) set(value uint64) uint64 {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.value = value
+	return value
+}
+
+func (c *lockedCount) get() uint64 {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.value
+}
+
+// Create makes a machine. When it fails, nothing is left of it.
+func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
+	lock, err := takeLock(wanted.Directory)
+	if err != nil {
+		return nil, err
+	}
+	machine := &Machine{
+		plan:     wanted,
+		lock:     lock,
+		root:     filesystem.NewRoot(wanted.Directory, wanted.Root.MountPoint),
+		timings:  newTimings(),
+		requests: make(chan func(time.Time)),
+		ending:   make(chan struct{}),
+		killed:   make(chan struct{}, 1),
+		gone:     make(chan struct{}),
+	}
+	if err := machine.make(ctx); err != nil {
+		described := machine.describe(err)
+		return nil, errors.Join(described, machine.takeDown())
+	}
+	return machine, nil
+}
+
+func (m *Machine) make(ctx context.Context) error {
+	err := m.timings.measure("namespace", func() (err error) {
+		m.mounts, err = thread.NewMounts(m.plan.Directory)
+		return failure.Wrap(err, "make a mount namespace")
+	})
+	if err != nil {
+		return err
+	}
+	if err := together(m.makeDisk, m.makeLayers, m.makeGroup); err != nil {
+		return err
+	}
+	err = m.timings.measure("overlay", func() error {
+		return m.mounts.Do(func() error {
+			return m.root.MountOverlay(len(m.plan.Root.Lower), m.plan.Root.IDMap != nil)
+		})
+	})
+	if err == nil {
+		err = cancelled(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	if err := m.timings.measure("start", func() error { return m.start(ctx) }); err != nil {
+		return err
+	}
+	m.listener, err = handover.NewListener(m.plan.Directory)
+	m.startedAt = time.Now()
+	m.lease = lease.New(m.plan.Lease, m.startedAt)
+	m.timings.note("total", m.timings.begun)
+	return failure.Wrap(err, "listen on the machine's socket")
+}
+
+// together runs stages at the same time and answers when all are over.
+func together(stages ...func() error) error {
+	problems := make([]error, len(stages))
+	var group sync.WaitGroup
+	for index, stage := range stages {
+		group.Add(1)
+		go func() {
+			defer group.Done()
+			problems[index] = stage()
+		}()
+	}
+	group.Wait()
+	for _, problem := range problems {
+		if problem != nil {
+			return problem
+		}
+	}
+	return nil
+}
+
+// owner is who the machine's root is on the host.
+func (m *Machine) owner() int {
+	if m.plan.Root.IDMap == nil {
+		return 0
+	}
+	return m.plan.Root.IDMap.HostID
+}
+
+func (m *Machine) makeDisk() error {
+	if err := m.timings.measure("copy", func() error { return m.root.CopyDisk(m.plan.Root.Disk) }); err != nil {
+		return err
+	}
+	if err := m.timings.measure("loop", m.root.AttachDisk); err != nil {
+		return err
+	}
+	return m.timings.measure("disk", func() error {
+		return m.mounts.Do(func() error { return m.root.MountDisk(m.owner()) })
+	})
+}
+
+func (m *Machine) makeLayers() error {
+	return m.timings.measure("layers", func() error {
+		var namespace *os.File
+		if m.plan.Root.IDMap != nil {
+			var err error
+			if namespace, err = filesystem.UserNamespace(*m.plan.Root.IDMap); err != nil {
+				return failure.Wrap(err, "make a user namespace")
+			}
+			defer namespace.Close()
+		}
+		return m.mounts.Do(func() error { return m.root.MountLayers(m.plan.Root.Lower, namespace) })
+	})
+}
+
+func (m *Machine) makeGroup() error {
+	return m.timings.measure("cgroup", func() error {
+		host, err := cgroup.Look()
+		if err != nil {
+			return err
+		}
+		m.group, err = cgroup.Create(host, m.plan.Cgroup)
+		return failure.Wrap(err, "make the control groups")
+	})
+}
+
+func cancelled(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return failure.New(failure.Cancelled, "the creation was cancelled")
+	}
+	return nil
+}
+
+// start starts the runtime and waits for the agent's word that it serves.
+func (m *Machine) start(ctx context.Context) error {
+	channel, agentEnd, err := handover.NewChannel()
+	if err != nil {
+		return failure.Wrap(err, "make the agent's channel")
+	}
+	defer agentEnd.Close()
+	m.channel = channel
+	if err := m.sendSetup(); err != nil {
+		return failure.Wrap(err, "send the set-up")
+	}
+	m.runtime, err = launch.Start(m.plan.Runtime, launch.Place{Mounts: m.mounts, Group: m.group}, agentEnd)
+	if err != nil {
+		return err
+	}
+	agentEnd.Close()
+	ready := make(chan handover.Ready, 1)
+	go func() {
+		defer close(m.gone)
+		_ = channel.Listen(func(one handover.Ready) { ready <- one }, m.tellKills)
+	}()
+	return m.await(ctx, ready)
+}
+
+func (m *Machine) tellKills() uint64 { return m.knownKills.set(m.group.OOMKills()) }
+
+func (m *Machine) sendSetup() error {
+	var facts struct {
+		LeaseMs int64 `json:"leaseMs"`
+	}
+	if err := json.Unmarshal(m.plan.Setup, &facts); err != nil {
+		return failure.New(failure.Invalid, "the plan's setup: %v", err)
+	}
+	m.alive = time.Duration(facts.LeaseMs) * time.Millisecond / 3
+	if !m.plan.Cgroup.PerCommand {
+		return m.channel.Setup(m.plan.Setup, nil)
+	}
+	path, err := m.group.Lend(m.owner())
+	if err != nil {
+		return err
+	}
+	lent, err := filesystem.CloneMount(path)
+	if err != nil {
+		return err
+	}
+	defer lent.Close()
+	return m.channel.Setup(m.plan.Setup, lent)
+}
+
+func (m *Machine) await(ctx context.Context, ready <-chan handover.Ready) error {
+	late := time.NewTimer(time.Duration(m.plan.StartTimeoutMs) * time.Millisecond)
+	defer late.Stop()
+	select {
+	case m.ready = <-ready:
+		return nil
+	case status := <-m.runtime.Ended:
+		return m.failedStart(status)
+	case <-late.C:
+		return failure.New(failure.TimedOut, "the machine was not ready within %d ms", m.plan.StartTimeoutMs)
+	case <-ctx.Done():
+		return cancelled(ctx)
+	}
+}
+
+func (m *Machine) failedStart(status syscall.WaitStatus) error {
+	if m.group.OOMKills() > 0 {
+		return failure.New(failure.OutOfMemory, "the machine's memory ran out while it started").
+			WithField("resources.memoryMiB").WithMend("give it more resources.memoryMiB")
+	}
+	if status.Signaled() {
+		return failure.New(failure.Internal, "the runtime was ended by signal %d (%v)", status.Signal(), status.Signal())
+	}
+	return failure.New(failure.Internal, "the runtime ended with %d before the machine was ready", status.ExitStatus())
+}
+
+// describe adds what the runtime said to an error of a start that failed.
+func (m *Machine) describe(err error) error {
+	described := *failure.From(err)
+	if m.runtime == nil || described.Code == failure.Cancelled {
+		return &described
+	}
+	if said := m.runtime.Tail.String(); said != "" {
+		described.Message += "; it said: " + said
+	}
+	if logged := launch.FileTail(m.plan.Runtime.Log); logged != "" {
+		described.Message += "; its log ends: " + logged
+	}
+	return &described
+}

@@ -1,0 +1,3 @@
+package thread
+
+const sysSetns = 268
