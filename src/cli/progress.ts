@@ -5,6 +5,9 @@ const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
 const frameMs = 90;
 const barCells = 24;
 
+/** How much further a stage must be before that is worth a line. Percent of the whole. */
+const toldPercent = 5;
+
 /** One line on a terminal that says what is going on, and is gone afterwards. Elsewhere it is silent. */
 export interface Spinner {
   say(what: string): void;
@@ -45,7 +48,7 @@ export interface Step {
   readonly percent: number | undefined;
 }
 
-/** Progress of a long job with a known end: a bar on a terminal, a line for each new stage elsewhere. */
+/** Progress of a long job with a known end: a bar on a terminal, lines with each stage and its percents elsewhere. */
 export interface Progress {
   show(step: Step): void;
   /** Ends the bar's line. */
@@ -74,11 +77,14 @@ function bar(output: Output, job: string): Progress {
 
 function stageLines(output: Output, job: string): Progress {
   let last = "";
+  let told = 0;
   return {
-    show({ stage }) {
-      if (stage === last) return;
+    show({ stage, percent }) {
+      if (stage === last && (percent === undefined || percent < told + toldPercent)) return;
       last = stage;
-      void output.write(`${job}: ${visibleText(stage)}\n`);
+      told = percent ?? told;
+      const share = percent === undefined ? "" : ` (${percent} %)`;
+      void output.write(`${job}: ${visibleText(stage)}${share}\n`);
     },
     stop: () => undefined,
   };

@@ -1,14 +1,25 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { afterAll, expect } from "vitest";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Where the sandboxes and templates of these tests are. */
-export const stateDir: string = process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam";
+/** A place of these tests' own for sandboxes, so that no other is listed or killed; templates are the host's. */
+export const stateDir: string = mkdtempSync(join(tmpdir(), "cofferdam-cli-state-"));
+symlinkSync(
+  join(process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam", "templates"),
+  join(stateDir, "templates"),
+);
+afterAll(() => {
+  const machines = join(stateDir, "machines");
+  const left = existsSync(machines) ? readdirSync(machines) : [];
+  if (left.length === 0) rmSync(stateDir, { recursive: true, force: true });
+  expect(left, `machines that outlived the tests in ${stateDir}`).toEqual([]);
+});
 
 /** The program as users have it, compiled when it is older than its source. */
 export function program(): string {
