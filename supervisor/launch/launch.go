@@ -22,9 +22,8 @@ type Place struct {
 
 // Runtime is the started runtime.
 type Runtime struct {
-	PID  int
 	Tail *Tail
-	// Ended gives the runtime's own end, once.
+	// Ended gives the end of the runtime, or of the machine's first process where the runtime left it alone; once.
 	Ended <-chan syscall.WaitStatus
 	// Alone is closed when no child of this process is left.
 	Alone <-chan struct{}
@@ -50,12 +49,12 @@ func Start(program plan.Runtime, place Place, channel *os.File) (*Runtime, error
 		output.Close()
 		return nil, startFailure(program.Start[0], err)
 	}
-	started := &Runtime{PID: pid, Tail: &Tail{}}
+	started := &Runtime{Tail: &Tail{}}
 	go func() {
 		started.Tail.Follow(output)
 		output.Close()
 	}()
-	started.Ended, started.Alone = reapAll(pid)
+	started.Ended, started.Alone = reapAll(pid, program.PidFile)
 	return started, nil
 }
 
@@ -102,29 +101,6 @@ func subreap() error {
 		return errno
 	}
 	return nil
-}
-
-// reapAll waits for the runtime and for all orphans below it, until there is no child left.
-func reapAll(pid int) (<-chan syscall.WaitStatus, <-chan struct{}) {
-	ended := make(chan syscall.WaitStatus, 1)
-	alone := make(chan struct{})
-	go func() {
-		defer close(alone)
-		for {
-			var status syscall.WaitStatus
-			one, err := syscall.Wait4(-1, &status, 0, nil)
-			if errors.Is(err, syscall.EINTR) {
-				continue
-			}
-			if err != nil {
-				return
-			}
-			if one == pid {
-				ended <- status
-			}
-		}
-	}()
-	return ended, alone
 }
 
 // Remove asks the runtime to forget the machine. It runs only when no other child is waited for.

@@ -68,7 +68,9 @@ type Limits struct {
 
 // Runtime is how the machine is started.
 type Runtime struct {
-	Start       []string          `json:"start"`
+	Start []string `json:"start"`
+	// PidFile names the machine's first process once start has ended with 0; empty when start stays with the machine.
+	PidFile     string            `json:"pidFile"`
 	Remove      []string          `json:"remove"`
 	Environment map[string]string `json:"environment"`
 	Log         string            `json:"log"`
@@ -137,6 +139,7 @@ func (p *Plan) check() error {
 		{"cgroup.limits.cpus", p.Cgroup.Limits.CPUs >= 0.01 && p.Cgroup.Limits.CPUs <= 4096},
 		{"cgroup.limits.pids", p.Cgroup.Limits.Pids > 0},
 		{"runtime.start", len(p.Runtime.Start) > 0 && clean(p.Runtime.Start[0])},
+		{"runtime.pidFile", p.Runtime.PidFile == "" || clean(p.Runtime.PidFile)},
 		{"runtime.log", p.Runtime.Log == "" || clean(p.Runtime.Log)},
 		{"setup", len(p.Setup) > 0 && p.Setup[0] == '{'},
 		{"lease.lifetimeMs", p.Lease.LifetimeMs > 0},

@@ -1,0 +1,78 @@
+package launch
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+// reaper waits for every child of this process, those that fell to it too.
+type reaper struct {
+	// main is whose end is the machine's.
+	main    int
+	pidFile string
+	ended   chan syscall.WaitStatus
+	// early are the ends of others while the runtime has not said which is the machine's first process.
+	early map[int]syscall.WaitStatus
+}
+
+// reapAll waits for the runtime and for all orphans below it, until there is no child left.
+func reapAll(pid int, pidFile string) (<-chan syscall.WaitStatus, <-chan struct{}) {
+	r := &reaper{main: pid, pidFile: pidFile, ended: make(chan syscall.WaitStatus, 1), early: map[int]syscall.WaitStatus{}}
+	alone := make(chan struct{})
+	go func() {
+		defer close(alone)
+		for {
+			var status syscall.WaitStatus
+			one, err := syscall.Wait4(-1, &status, 0, nil)
+			if errors.Is(err, syscall.EINTR) {
+				continue
+			}
+			if err != nil {
+				return
+			}
+			r.reaped(one, status)
+		}
+	}()
+	return r.ended, alone
+}
+
+func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
+	if pid != r.main {
+		if r.pidFile != "" && len(r.early) < 1024 {
+			r.early[pid] = status
+		}
+		return
+	}
+	if r.pidFile == "" || status.ExitStatus() != 0 {
+		r.ended <- status
+		r.main = 0
+		return
+	}
+	// From here on the machine's first process is followed.
+	first, err := readPid(r.pidFile)
+	r.pidFile = ""
+	r.main = first
+	if over, known := r.early[first]; known {
+		status, err = over, os.ErrProcessDone
+	}
+	r.early = nil
+	if err != nil {
+		r.ended <- status
+		r.main = 0
+	}
+}
+
+func readPid(path string) (int, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err == nil && pid <= 1 {
+		err = strconv.ErrRange
+	}
+	return pid, err
+}
