@@ -131,9 +131,11 @@ func (o *output) redirect(to sink) {
 
 func (o *output) close() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.closed {
-		o.closed = true
+	closed := o.closed
+	o.closed = true
+	o.mu.Unlock()
+	// Not under the lock: Close waits for watch, which may be waiting for the lock.
+	if !closed {
 		o.file.Close()
 	}
 }

@@ -45,28 +45,37 @@ function wasInterrupted(error: unknown): boolean {
 }
 
 function nameOf(error: unknown): string {
-  return error instanceof Error ? String(error.name) : "Error";
+  return error instanceof Error ? textOf(error.name) : "Error";
 }
 
 function valueOf(error: unknown): string {
-  if (error instanceof Error) return String(error.message);
+  if (error instanceof Error) return textOf(error.message);
   return typeof error === "string" ? error : inspect(error);
+}
+
+/** Code may have put anything in the place of an error's texts. */
+function textOf(given: unknown): string {
+  return typeof given === "string" ? given : inspect(given);
 }
 
 /** What the user's own code decides about an error's looks may throw, too. */
 function attempt(make: () => string): string | undefined {
   try {
     return make();
-  } catch (error) {
-    return error === undefined ? undefined : undefined;
+  } catch {
+    return undefined;
   }
 }
 
 const ownFrame =
   /^\s+at .*(?:\/kernel\.mjs:\d+|node:vm:\d+|node:internal\/|node:events:\d+|node:net:\d+).*$/;
 
+/** Where Node's own code has thrown, above the error's text. */
+const ownPlace = /^node:\S+\n.*\n\s*\^+\n\n/;
+
 function withoutOwnFrames(stack: string): string {
   return stack
+    .replace(ownPlace, "")
     .split("\n")
     .filter((each) => !ownFrame.test(each))
     .join("\n");

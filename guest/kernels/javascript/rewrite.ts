@@ -69,19 +69,28 @@ function parseCell(code: string): { text: string; program: Program } {
   if (trimmed.startsWith("{") && trimmed.endsWith("}")) {
     const text = `(${code}\n)`;
     const program = parsed(text);
-    if (program !== undefined) return { text, program };
+    if (!(program instanceof SyntaxError)) return { text, program };
   }
-  return { text: code, program: parse(code, options) };
+  const program = parsed(code);
+  if (program instanceof SyntaxError) throw program;
+  return { text: code, program };
 }
 
-function parsed(text: string): Program | undefined {
+/** The code's tree, or what is wrong with it, with the line and a mark below the place. */
+function parsed(code: string): Program | SyntaxError {
   try {
-    return parse(text, options);
+    return parse(code, options);
   } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
+    if (!(error instanceof SyntaxError) || !("pos" in error)) throw error;
+    const before = code.slice(0, Number(error.pos)).split("\n");
+    const told = new SyntaxError(error.message);
+    const mark = " ".repeat(before.at(-1)?.length ?? 0);
+    told.stack = `${code.split("\n")[before.length - 1] ?? ""}\n${mark}^\nSyntaxError: ${error.message}`;
+    return told;
   }
 }
+
+type Statement = Program["body"][number];
 
 interface Work {
   readonly edits: Edits;
@@ -89,58 +98,52 @@ interface Work {
   readonly awaits: boolean;
 }
 
-function functionNames(statement: Program["body"][number]): string[] {
+function functionNames(statement: Statement): string[] {
   const declared = isDeclaration(statement) ? statement.declaration : statement;
   return declared?.type === "FunctionDeclaration" && declared.id ? [declared.id.name] : [];
 }
 
-function topLevel(statement: Program["body"][number], work: Work): void {
+function topLevel(statement: Statement, work: Work): void {
   const { edits, names, awaits } = work;
-  switch (statement.type) {
-    case "VariableDeclaration":
-      for (const name of statement.declarations.flatMap((one) => namesOf(one.id))) names.add(name);
-      if (awaits) edits.assign(statement);
-      else edits.makeVar(statement);
-      break;
-    case "ClassDeclaration":
-      if (statement.id) names.add(statement.id.name);
-      edits.insert(statement.start, `${awaits ? "" : "var "}${statement.id?.name ?? "_"} = `);
-      edits.insert(statement.end, ";");
-      break;
-    case "FunctionDeclaration":
-      if (statement.id) names.add(statement.id.name);
-      break;
-    case "ImportDeclaration": {
-      const { bound, text } = importForms(statement, edits.original);
-      for (const name of bound) names.add(name);
-      edits.replace(statement, text);
-      break;
-    }
-    case "ExportNamedDeclaration":
-    case "ExportDefaultDeclaration":
-    case "ExportAllDeclaration":
-      exported(statement, work);
-      break;
-    default:
-      break;
+  if (statement.type === "VariableDeclaration") {
+    for (const name of statement.declarations.flatMap((one) => namesOf(one.id))) names.add(name);
+    if (awaits) edits.assign(statement);
+    else edits.makeVar(statement);
+  } else if (statement.type === "ClassDeclaration" && statement.id) {
+    names.add(statement.id.name);
+    edits.insert(statement.start, `${awaits ? "" : "var "}${statement.id.name} = `);
+    edits.insert(statement.end, ";");
+  } else if (statement.type === "FunctionDeclaration" && statement.id) {
+    names.add(statement.id.name);
+  } else if (statement.type === "ImportDeclaration") {
+    const { bound, text } = importForms(statement, edits.original);
+    for (const name of bound) names.add(name);
+    edits.replace(statement, text);
+  } else if (statement.type.startsWith("Export")) {
+    exported(statement, work);
   }
 }
 
 /** There is nobody to export to: the declaration stays. */
-function exported(statement: Program["body"][number], work: Work): void {
+function exported(statement: Statement, work: Work): void {
   const declaration = isDeclaration(statement) ? statement.declaration : undefined;
   if (declaration === undefined || declaration === null) {
     work.edits.replace(statement, ";");
     return;
   }
-  const named = declaration.type !== "ClassDeclaration" || declaration.id !== null;
-  work.edits.replace({ start: statement.start, end: declaration.start }, named ? "" : "void ");
-  if (named && "body" in declaration) topLevel(declaration as Program["body"][number], work);
-  else if (declaration.type === "VariableDeclaration") topLevel(declaration, work);
+  const isNamed = isStatement(declaration);
+  const head = { start: statement.start, end: declaration.start };
+  work.edits.replace(head, isNamed ? "" : "void ");
+  if (isNamed) topLevel(declaration, work);
+}
+
+/** Whether what is exported declares a name; a default export need not. */
+function isStatement(node: Node): node is Statement {
+  return node.type.endsWith("Declaration") && (!("id" in node) || node.id !== null);
 }
 
 /** Inside the function that awaits, `var` in a block would be the function's own. */
-function innerVariables(statement: Program["body"][number], { edits, names }: Work): void {
+function innerVariables(statement: Statement, { edits, names }: Work): void {
   const visit: Visit = (declaration, place) => {
     for (const name of declaration.declarations.flatMap((one) => namesOf(one.id))) names.add(name);
     if (place === "statement") edits.assign(declaration);

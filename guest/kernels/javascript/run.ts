@@ -1,6 +1,5 @@
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { types } from "node:util";
 import vm from "node:vm";
 import { type Failure, Interrupted, failureOf } from "./failure.ts";
 import { type Cell, rewrite } from "./rewrite.ts";
@@ -32,6 +31,7 @@ export async function evaluate(
   }
 }
 
+/** A cell whose value is a promise ends when that is settled. */
 async function valueOf(cell: Cell, count: number): Promise<unknown> {
   makeDirectoryKnown();
   for (const name of cell.names) makePlain(name);
@@ -41,15 +41,10 @@ async function valueOf(cell: Cell, count: number): Promise<unknown> {
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const value: unknown = script.runInThisContext({ breakOnSigint: true, displayErrors: true });
-  if (!cell.awaits) return cell.hasValue && types.isPromise(value) ? await value : value;
+  if (!cell.awaits) return cell.hasValue ? value : undefined;
   const returned: unknown = await value;
-  return typeof returned === "object" && returned !== null && "value" in returned
-    ? await settled(returned.value)
-    : undefined;
-}
-
-async function settled(value: unknown): Promise<unknown> {
-  return types.isPromise(value) ? await value : value;
+  const isBox = typeof returned === "object" && returned !== null && "value" in returned;
+  return isBox ? returned.value : undefined;
 }
 
 /** A global that is computed when it is asked for (`crypto`, `fetch`) gives way to a declaration of the same name. */
@@ -86,15 +81,16 @@ export function define(name: string, value: unknown): void {
   });
 }
 
+/** A promise that `interrupt` rejects. */
 export function interruption(): {
   readonly promise: Promise<never>;
   readonly interrupt: () => void;
 } {
-  let interrupt = (): void => undefined;
+  const reason = new AbortController();
   const promise = new Promise<never>((_resolve, reject) => {
-    interrupt = () => reject(new Interrupted());
+    reason.signal.addEventListener("abort", () => reject(new Interrupted()));
   });
   // It is only raced against, and may lose.
   promise.catch(() => undefined);
-  return { promise, interrupt };
+  return { promise, interrupt: () => reason.abort() };
 }

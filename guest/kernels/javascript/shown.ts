@@ -25,8 +25,8 @@ const inline = Symbol.for("Jupyter.display");
 /** The fields of a result for a value; undefined for undefined, which is nothing to show. */
 export async function shownResult(value: unknown): Promise<Fields | undefined> {
   if (value === undefined) return undefined;
-  const own = method(value, inline);
-  return own === undefined ? shownValue(value) : bundle(await own.call(value));
+  const own = typeof value === "object" && value !== null ? await ownForms(value) : undefined;
+  return own === undefined ? shownValue(value) : bundle(own);
 }
 
 /** What `display` was given: an object of forms by name or MIME type, or any value. */
@@ -34,10 +34,10 @@ export function displayed(value: unknown): Fields {
   return isBundle(value) ? bundle(value) : shownValue(value);
 }
 
-function method(value: unknown, name: symbol): ((this: unknown) => unknown) | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const found: unknown = Reflect.get(value, name);
-  return typeof found === "function" ? (found as (this: unknown) => unknown) : undefined;
+/** What the value says of itself, as Jupyter's JavaScript kernels ask. */
+function ownForms(value: object): unknown {
+  const own: unknown = Reflect.get(value, inline);
+  return typeof own === "function" ? Reflect.apply(own, value, []) : undefined;
 }
 
 function isPlain(value: unknown): value is Fields {
@@ -91,9 +91,9 @@ function fitting(fields: Fields): Fields {
 function encoded(value: unknown): string | undefined {
   try {
     return encode(value);
-  } catch (error) {
+  } catch {
     // Cycles, big integers, a getter that throws: the value has no JSON form.
-    return error instanceof Error ? undefined : String(error) && undefined;
+    return undefined;
   }
 }
 

@@ -27,9 +27,10 @@ export function namesOf(pattern: Pattern): string[] {
       return namesOf(pattern.left);
     case "RestElement":
       return namesOf(pattern.argument);
-    default:
-      return [];
+    case "MemberExpression":
+      break;
   }
+  return [];
 }
 
 export function isDeclaration(
