@@ -6,6 +6,7 @@ echo sandbox >/etc/hostname
 printf '127.0.0.1\\tlocalhost\\n::1\\tlocalhost\\n' >/etc/hosts
 rm -f /etc/apt/apt.conf.d/99mmdebstrap /etc/apt/sources.list /etc/apt/sources.list.d/*
 rm -f /var/lib/dbus/machine-id /var/cache/debconf/*-old /var/lib/dpkg/*-old
+rm -rf /var/lib/apt/lists/* /var/cache/apt/*.bin /var/cache/apt/archives/*.deb
 rm -rf /tmp/* /tmp/.[!.]* /var/tmp/* /var/log/apt /var/log/*.log
 `;
 

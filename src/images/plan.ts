@@ -50,7 +50,7 @@ export interface ImagePlan {
  */
 export async function imagePlan(nameOrPath: string): Promise<ImagePlan> {
   if (builtinTemplates.includes(nameOrPath)) return planOf(builtinRecipe(nameOrPath));
-  if (!nameOrPath.includes("/"))
+  if (nameOrPath.includes("\0") || !nameOrPath.includes("/"))
     throw new SandboxError(
       "not-found",
       `there is no recipe for a template ${JSON.stringify(nameOrPath.slice(0, 60))}`,
