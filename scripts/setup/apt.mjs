@@ -44,7 +44,7 @@ async function originOf(name) {
     throw new Failure(
       `No package source of this host has ${name}. Add Debian's (or Ubuntu's) main archive to them.`,
     );
-  return `${name} ${version} from ${place}`;
+  return `${name} ${version} from ${place.replace(/ Packages$/, "")}`;
 }
 
 /** The version that the host's own sources would install; `undefined`: none. */

@@ -19,6 +19,7 @@ export async function missingOfHost(prefix) {
     ["mmdebstrap", programPath("mmdebstrap") !== undefined],
     ["e2fsprogs", programPath("mkfs.ext4") !== undefined],
     ["debian-archive-keyring", existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")],
+    ["python3", programPath("python3") !== undefined],
     ["ca-certificates", existsSync("/etc/ssl/certs/ca-certificates.crt")],
     ["patchelf", runc !== undefined || programPath("patchelf") !== undefined],
   ];

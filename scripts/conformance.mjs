@@ -1,0 +1,97 @@
+#!/usr/bin/env node
+// Runs the conformance suite against the drivers of this host and prints docs/drivers.md from it.
+//
+//   npm run conformance [-- --driver NAME,NAME] [--state-dir DIRECTORY]
+//
+// With --driver, only these run and the page is left as it is.
+import { writeFileSync } from "node:fs";
+import { cpus, release } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { distribution } from "./setup/host.mjs";
+import { root } from "./setup/root.mjs";
+import { setUp } from "./setup/set-up.mjs";
+import { green, readableMs, red, yellow } from "./terminal/paint.mjs";
+import { program } from "./terminal/program.mjs";
+import { Failure } from "./terminal/run-process.mjs";
+import { heading, say } from "./terminal/stage.mjs";
+
+const marks = { passed: green, refused: green, "not-run": yellow, failed: red };
+
+await program(async () => {
+  const options = { driver: { type: "string" }, "state-dir": { type: "string" } };
+  const { values } = parseArgs({ options });
+  await setUp({ again: "npm run conformance", stateDir: values["state-dir"] });
+  const { driverNames, defaultStateDir } = await built("index.js");
+  const names = values.driver?.split(",") ?? driverNames;
+  const stateDir = values["state-dir"] ?? defaultStateDir;
+  const columns = [];
+  for (const name of names) columns.push(await columnOf(name, stateDir));
+  const failed = columns.flatMap(({ outcomes }) =>
+    outcomes.filter((each) => each.status === "failed"),
+  );
+  for (const { case: each, error } of failed)
+    say(`\n${red("failed")} ${each.topic}: ${each.name}\n${error?.stack ?? error}`);
+  if (values.driver === undefined) {
+    const { driversPage } = await built("conformance/print.js");
+    writeFileSync(join(root, "docs/drivers.md"), driversPage(columns, hostInWords()));
+    say("\ndocs/drivers.md is printed");
+  }
+  return failed.length === 0 ? 0 : 1;
+});
+
+/** A module of the library as it ships. */
+function built(file) {
+  return import(builtUrl(file));
+}
+
+function builtUrl(file) {
+  return pathToFileURL(join(root, "dist", file)).href;
+}
+
+async function columnOf(name, stateDir) {
+  heading(`Conformance: ${name}`);
+  const { builtinDrivers } = await built("drivers/builtin.js");
+  const { runSuite } = await built("conformance/run-suite.js");
+  if (!Object.hasOwn(builtinDrivers, name)) throw new Failure(`There is no driver ${name}.`);
+  const driver = await builtinDrivers[name]({ stateDir });
+  const { isolation } = driver;
+  const availability = await driver.probe();
+  if (!availability.ok) {
+    say(`${yellow("absent")} ${availability.reason}\n${availability.mend}`);
+    return { driver: name, isolation, version: `absent: ${availability.reason}`, outcomes: [] };
+  }
+  const outcomes = [];
+  for await (const outcome of runSuite(driver, {
+    stateDir,
+    otherProcess: recipe(name, stateDir),
+  })) {
+    outcomes.push(outcome);
+    sayOutcome(outcome);
+  }
+  return { driver: name, isolation, version: availability.version, outcomes };
+}
+
+function sayOutcome({ case: each, status, reason, tookMs }) {
+  const why = reason === undefined ? "" : `: ${reason.split("\n")[0]}`;
+  say(`  ${marks[status](status)}  ${each.topic}: ${each.name} (${readableMs(tookMs)})${why}`);
+}
+
+/** How another process of this host gets the driver. */
+function recipe(name, stateDir) {
+  return {
+    argv: [process.execPath, "--input-type=module", "-e"],
+    prelude: [
+      `const { builtinDrivers } = await import(${JSON.stringify(builtUrl("drivers/builtin.js"))});`,
+      `const driver = await builtinDrivers[${JSON.stringify(name)}]({ stateDir: ${JSON.stringify(stateDir)} });`,
+    ].join("\n"),
+    cwd: "/",
+  };
+}
+
+function hostInWords() {
+  const kernel = release().split("-")[0];
+  return `${distribution().name}, Linux ${kernel}, ${process.arch}, ${cpus().length} processors`;
+}
