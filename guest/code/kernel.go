@@ -177,6 +177,7 @@ func (k *kernel) ready() error {
 		text, err = k.frames.text(maxPlainBytes)
 	}
 	if err == nil && kind == '=' {
+		k.drain() // what a start prints is not the first run's
 		return k.answers.SetReadDeadline(time.Time{})
 	}
 	if err == nil && kind == 'F' {
