@@ -1,6 +1,7 @@
 package filesystem
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -19,27 +20,51 @@ func UserNamespace(wanted plan.IDMap) (namespace *os.File, err error) {
 			WithMend("use Linux 5.19 or newer, or choose a driver that maps no ids")
 	}
 	err = thread.Once(func() error {
-		mapping := []syscall.SysProcIDMap{{ContainerID: 0, HostID: wanted.HostID, Size: wanted.Size}}
-		// Being traced, the child stops before its first instruction: it is there to hold the namespace, never to run.
-		pid, err := syscall.ForkExec("/proc/self/exe", []string{"hold"}, &syscall.ProcAttr{
-			Env: []string{},
-			Sys: &syscall.SysProcAttr{
-				Cloneflags:  syscall.CLONE_NEWUSER,
-				UidMappings: mapping,
-				GidMappings: mapping,
-				Ptrace:      true,
-				Pdeathsig:   syscall.SIGKILL,
-			},
-		})
-		if err != nil {
-			return userNamespaceFailure(err)
+		if namespace, err = hold(wanted, true); errors.Is(err, syscall.EPERM) {
+			namespace, err = hold(wanted, false)
 		}
-		namespace, err = os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
-		_ = syscall.Kill(pid, syscall.SIGKILL)
-		reap(pid)
 		return err
 	})
-	return namespace, err
+	return namespace, userNamespaceFailure(err)
+}
+
+// hold starts a child in a new user namespace, opens the namespace, and ends the child. Being traced, the child stops
+// before its first instruction; where that is forbidden (Yama, a debugger), it waits for its input to end.
+func hold(wanted plan.IDMap, traced bool) (*os.File, error) {
+	input, output, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer input.Close()
+	defer output.Close()
+	mapping := []syscall.SysProcIDMap{{ContainerID: 0, HostID: wanted.HostID, Size: wanted.Size}}
+	pid, err := syscall.ForkExec("/proc/self/exe", []string{holderName}, &syscall.ProcAttr{
+		Env:   []string{},
+		Files: []uintptr{input.Fd()},
+		Sys: &syscall.SysProcAttr{
+			Cloneflags:  syscall.CLONE_NEWUSER,
+			UidMappings: mapping,
+			GidMappings: mapping,
+			Ptrace:      traced,
+			Pdeathsig:   syscall.SIGKILL,
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer reap(pid)
+	defer func() { _ = syscall.Kill(pid, syscall.SIGKILL) }()
+	return os.Open("/proc/" + strconv.Itoa(pid) + "/ns/user")
+}
+
+const holderName = "cofferdam-holder"
+
+// A holder that runs must do nothing else, whatever program it is a copy of.
+func init() {
+	if os.Args[0] == holderName {
+		_, _ = syscall.Read(0, make([]byte, 1))
+		os.Exit(0)
+	}
 }
 
 func reap(pid int) {
@@ -54,11 +79,13 @@ func reap(pid int) {
 }
 
 func userNamespaceFailure(err error) error {
-	switch err {
-	case syscall.ENOSPC, syscall.EUSERS:
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EUSERS):
 		return failure.New(failure.Exhausted, "make a user namespace: %v", err).
 			WithMend("raise user.max_user_namespaces with sysctl")
-	case syscall.EPERM, syscall.EINVAL, syscall.ENOSYS:
+	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EINVAL), errors.Is(err, syscall.ENOSYS):
 		return failure.New(failure.Unsupported, "make a user namespace: %v", err).
 			WithMend("let root make user namespaces on this host, or choose a driver that needs none")
 	}

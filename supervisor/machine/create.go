@@ -27,6 +27,7 @@ type Machine struct {
 	lock     *os.File
 	mounts   *thread.Mounts
 	root     *filesystem.Root
+	host     *cgroup.Host
 	group    *cgroup.Group
 	channel  *handover.Channel
 	runtime  *launch.Runtime
@@ -92,7 +93,15 @@ func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 }
 
 func (m *Machine) make(ctx context.Context) error {
-	err := m.timings.measure("namespace", func() (err error) {
+	host, err := cgroup.Look()
+	if err != nil {
+		return err
+	}
+	m.host = host
+	if m.plan.Cgroup.PerCommand {
+		defer host.Hasten()()
+	}
+	err = m.timings.measure("namespace", func() (err error) {
 		m.mounts, err = thread.NewMounts(m.plan.Directory)
 		return failure.Wrap(err, "make a mount namespace")
 	})
@@ -179,11 +188,8 @@ func (m *Machine) makeLayers() error {
 
 func (m *Machine) makeGroup() error {
 	return m.timings.measure("cgroup", func() error {
-		host, err := cgroup.Look()
-		if err != nil {
-			return err
-		}
-		m.group, err = cgroup.Create(host, m.plan.Cgroup)
+		var err error
+		m.group, err = cgroup.Create(m.host, m.plan.Cgroup)
 		return failure.Wrap(err, "make the control groups")
 	})
 }
