@@ -29,6 +29,7 @@ type Machine struct {
 	root     *filesystem.Root
 	host     *cgroup.Host
 	group    *cgroup.Group
+	hastened func()
 	channel  *handover.Channel
 	runtime  *launch.Runtime
 	listener *handover.Listener
@@ -80,6 +81,7 @@ func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 		lock:     lock,
 		root:     filesystem.NewRoot(wanted.Directory, wanted.Root.MountPoint),
 		timings:  newTimings(),
+		hastened: func() {},
 		requests: make(chan func(time.Time)),
 		ending:   make(chan struct{}),
 		killed:   make(chan struct{}, 1),
@@ -98,9 +100,7 @@ func (m *Machine) make(ctx context.Context) error {
 		return err
 	}
 	m.host = host
-	if m.plan.Cgroup.PerCommand {
-		defer host.Hasten()()
-	}
+	defer func() { m.hastened() }()
 	err = m.timings.measure("namespace", func() (err error) {
 		m.mounts, err = thread.NewMounts(m.plan.Directory)
 		return failure.Wrap(err, "make a mount namespace")
@@ -190,6 +190,10 @@ func (m *Machine) makeGroup() error {
 	return m.timings.measure("cgroup", func() error {
 		var err error
 		m.group, err = cgroup.Create(m.host, m.plan.Cgroup)
+		if err == nil && m.plan.Cgroup.PerCommand {
+			// The runtime will move the machine's first process; not earlier, as making groups would wait too.
+			m.hastened = m.host.Hasten()
+		}
 		return failure.Wrap(err, "make the control groups")
 	})
 }
