@@ -1,7 +1,9 @@
 import type { Availability, Driver } from "../core/driver.ts";
 import { meanings } from "../core/errors.ts";
 import type { Host } from "./assemble.ts";
+import type { Context } from "./context.ts";
 import { factsRows, hostFacts } from "./doctor-facts.ts";
+import { untilAborted } from "./interruption.ts";
 import { spinner } from "./progress.ts";
 import { jsonText } from "./report.ts";
 import { readableBytes, table } from "./table.ts";
@@ -14,9 +16,10 @@ interface Probed {
 }
 
 /** Says what the host has and what each driver's probe found. The exit code: 0 when a driver works. */
-export async function checkup(host: Host, terminal: Terminal, json: boolean): Promise<number> {
+export async function checkup(host: Host, context: Context, json: boolean): Promise<number> {
+  const { terminal } = context;
   const facts = await hostFacts(host.stateDir);
-  const probed = await probeAll(host, terminal);
+  const probed = await probeAll(host, context);
   const templates = await host.templates.list();
   const { stdout } = terminal;
   if (json) {
@@ -44,13 +47,19 @@ export async function checkup(host: Host, terminal: Terminal, json: boolean): Pr
 }
 
 /** One after the other: a probe starts a machine, and two at once would tell of each other. */
-async function probeAll(host: Host, terminal: Terminal): Promise<readonly Probed[]> {
+async function probeAll(
+  host: Host,
+  { terminal, interruption }: Context,
+): Promise<readonly Probed[]> {
   const probed: Probed[] = [];
   const waiting = spinner(terminal.stderr, "probing");
   try {
     for (const driver of await host.drivers(undefined)) {
       waiting.say(`probing ${driver.name}`);
-      probed.push({ driver, availability: await driver.probe() });
+      probed.push({
+        driver,
+        availability: await untilAborted(driver.probe(), interruption.signal),
+      });
     }
   } finally {
     waiting.stop();

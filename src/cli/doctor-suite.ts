@@ -7,6 +7,7 @@ import { cases } from "../conformance/cases.ts";
 import type { Host } from "./assemble.ts";
 import type { Context } from "./context.ts";
 import { ensureTemplate } from "./ensure-template.ts";
+import { untilAborted } from "./interruption.ts";
 import { spinner } from "./progress.ts";
 import { jsonText } from "./report.ts";
 import { type Paint, readableMs, table } from "./table.ts";
@@ -37,7 +38,7 @@ export async function conformance(host: Host, suite: Suite): Promise<number> {
   const { signal } = interruption;
   for (const template of suiteTemplates)
     await ensureTemplate(host, terminal, { template, build: flags.build, signal });
-  const availability = await driver.probe();
+  const availability = await untilAborted(driver.probe(), signal);
   if (!availability.ok)
     throw new SandboxError(
       "unavailable",
@@ -73,16 +74,17 @@ async function allOutcomes(
       ...(flags.topic === undefined ? {} : { topics: flags.topic }),
       ...(flags.filter === undefined ? {} : { filter: flags.filter }),
     });
-    for await (const outcome of run) {
+    for (;;) {
+      const next = await untilAborted(run.next(), interruption.signal);
+      if (next.done === true) return outcomes;
+      const outcome = next.value;
       outcomes.push(outcome);
       waiting.say(`${outcomes.length} of ${total} cases`);
       if (flags.json !== true) await terminal.stdout.write(outcomeText(outcome, terminal.stdout));
-      interruption.signal.throwIfAborted();
     }
   } finally {
     waiting.stop();
   }
-  return outcomes;
 }
 
 function outcomeText(outcome: Outcome, output: Output): string {

@@ -40,6 +40,21 @@ export function interruption(): Interruption {
   return { signal: controller.signal, interrupt };
 }
 
+/** What the promise gives, unless the signal aborts before: then what is done goes on, and nobody waits for it. */
+export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const waiting = new AbortController();
+  const aborted = new Promise<never>((_, reject) => {
+    const refuse = (): void => reject(SandboxError.from(signal.reason));
+    if (signal.aborted) refuse();
+    else signal.addEventListener("abort", refuse, { once: true, signal: waiting.signal });
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    waiting.abort();
+  }
+}
+
 /** The interruption that an abort was, if it was one. */
 export function interruptedBy(signal: AbortSignal): Interrupted | undefined {
   return signal.aborted && signal.reason instanceof Interrupted ? signal.reason : undefined;

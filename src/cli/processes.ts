@@ -29,7 +29,9 @@ export async function runInTerminal(
 ): Promise<number> {
   const { stdin, stdout } = terminal;
   const process = await machine.spawn({ ...command, stdin: true, pty: terminal.size() }, signal);
-  const offResize = terminal.onResize(() => void unlessOver(process.resize(terminal.size())));
+  const offResize = terminal.onResize(() => {
+    process.resize(terminal.size()).catch(keepSize);
+  });
   const restore = rawMode(stdin);
   const stopInput = forwardInput(process, stdin);
   try {
@@ -41,6 +43,9 @@ export async function runInTerminal(
     restore();
   }
 }
+
+/** A terminal that could not be told its new size works on with the old one. */
+function keepSize(): void {}
 
 /** The input of a terminal must be one. Throws `invalid`. */
 export function requireTerminal({ stdin, stdout }: Terminal): void {

@@ -32,7 +32,7 @@ export function program(context: Context): Command {
       "where machines and templates are kept (default: /var/lib/cofferdam)",
     )
     .option("--no-color", "no colours")
-    .option("-v, --verbose", "say on stderr which driver was taken, and why")
+    .option("-v, --verbose", "say on stderr which driver was taken and why, and how long it took")
     .addHelpText("after", examples);
   const commands = [
     runCommand,

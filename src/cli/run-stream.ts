@@ -1,10 +1,11 @@
 import type { Result } from "../core/execution.ts";
-import type { RunFacts, RunWriter } from "./run-script.ts";
+import type { RunFacts, RunWriter, Timings } from "./run-script.ts";
+import { readableMs } from "./table.ts";
 import type { Output, Terminal } from "./terminal.ts";
 import { visibleText, withoutColours } from "./visible-text.ts";
 
 /** Prints a run as it goes: the program's output on the same streams, results as text, pictures by the path they have. */
-export function streamWriter({ stdout, stderr }: Terminal): RunWriter {
+export function streamWriter({ stdout, stderr }: Terminal, verbose: boolean): RunWriter {
   return {
     output: (message) => (message.error ? stderr : stdout).write(message.line),
     async result(result, picturePath) {
@@ -14,6 +15,7 @@ export function streamWriter({ stdout, stderr }: Terminal): RunWriter {
     async ended(facts, { message }) {
       if (message !== "") await stderr.write(messageText(message, stderr));
       await stderr.write(filesText(facts));
+      if (verbose) await stderr.write(timesText(facts.timings));
     },
     failed: () => Promise.resolve(false),
   };
@@ -41,6 +43,13 @@ function filesText({ uploaded, downloaded, execution }: RunFacts): string {
       : []),
   ];
   return lines.map((line) => `${line}\n`).join("");
+}
+
+function timesText(timings: Timings): string {
+  const stages = Object.entries(timings).map(
+    ([stage, tookMs]: [string, number]) => `${stage.replace(/Ms$/, "")} ${readableMs(tookMs)}`,
+  );
+  return `times: ${stages.join(", ")}\n`;
 }
 
 function withLineEnd(text: string): string {

@@ -51,7 +51,7 @@ export function doctorCommand(context: Context): Command {
             `--${name} needs --driver`,
             `cofferdam doctor --driver ${host.driverNames[0]} --${name} …`,
           );
-      return context.exitWith(await checkup(host, context.terminal, flags.json === true));
+      return context.exitWith(await checkup(host, context, flags.json === true));
     }
     const [driver, ...others] = await host.drivers(flags.driver);
     if (driver === undefined || others.length > 0)

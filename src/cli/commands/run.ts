@@ -94,7 +94,8 @@ async function run(
     terminal.stdin,
   );
   await checkUploads(flags.upload ?? []);
-  const writer = flags.json === true ? documentWriter(terminal) : streamWriter(terminal);
+  const verbose = globalOptions(command).verbose === true;
+  const writer = flags.json === true ? documentWriter(terminal) : streamWriter(terminal, verbose);
   const exitCode = await runScript(host, {
     script,
     terminal,
@@ -103,7 +104,7 @@ async function run(
       driver: flags.driver,
       options,
       build: flags.build,
-      verbose: globalOptions(command).verbose === true && flags.json !== true,
+      verbose: verbose && flags.json !== true,
     },
     uploads: flags.upload ?? [],
     downloads: flags.download ?? [],
