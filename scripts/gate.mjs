@@ -4,7 +4,7 @@
 //   npm test [-- --only NAME,NAME]
 //
 // --only runs some checks or suites, after as much of the set-up as they need: format, lint, types, law, dead-code, package,
-// go-format, go-vet, go, unit, security, cli, conformance. REQUIRE_DRIVERS=runc,gvisor makes an absent driver a failure.
+// go-format, go-vet, go, unit, security, templates, cli, conformance. REQUIRE_DRIVERS=runc,gvisor makes an absent driver a failure.
 import { stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { staticChecks } from "./gate/static-checks.mjs";
@@ -24,6 +24,7 @@ const suites = [
   { name: "go", title: "agent and supervisor", run: (detail) => goSuite({ detail }) },
   { name: "unit", title: "unit", run: (detail) => vitestSuite("unit", { detail }) },
   { name: "security", title: "security", run: (detail) => vitestSuite("security", { detail }) },
+  { name: "templates", title: "templates", run: (detail) => vitestSuite("templates", { detail }) },
   { name: "cli", title: "command line", run: (detail) => vitestSuite("cli", { detail }) },
   {
     name: "conformance",

@@ -5,6 +5,7 @@ import { hostSources, keyring, sourceLines, type Sources } from "./debian-source
 import { buildError } from "./build-error.ts";
 import { isMissing } from "./file-errors.ts";
 import { quoted, writeHook } from "./hook.ts";
+import { builderOptions } from "./image-scripts.ts";
 import { hostCommand } from "./host-command.ts";
 import type { ImagePlan } from "./plan.ts";
 import { progressReader, type BuildProgress } from "./progress.ts";
@@ -61,9 +62,7 @@ interface Places {
 function mmdebstrapArguments(plan: ImagePlan, { sources, hook, rootfs }: Places): string[] {
   return [
     "--verbose",
-    "--mode=root",
-    "--variant=apt",
-    "--format=directory",
+    ...builderOptions,
     ...plan.exclude.map((pattern) => `--dpkgopt=path-exclude=${pattern}`),
     ...plan.keep.map((pattern) => `--dpkgopt=path-include=${pattern}`),
     ...(plan.packages.length === 0 ? [] : [`--include=${plan.packages.join(",")}`]),

@@ -1,3 +1,11 @@
+/** What mmdebstrap is told for every image. dpkg need not flush: a build is flushed as a whole, a sandbox's disk never. */
+export const builderOptions: readonly string[] = [
+  "--mode=root",
+  "--variant=apt",
+  "--format=directory",
+  "--dpkgopt=force-unsafe-io",
+];
+
 /** Runs in the new image: takes away what only the building host had, and what differs from one build to the next. */
 export const finishScript: string = `
 : >/etc/machine-id

@@ -5,7 +5,7 @@ import type { Language } from "../core/code.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { Resources } from "../core/spec.ts";
 import { isMissing } from "./file-errors.ts";
-import { finishScript } from "./image-scripts.ts";
+import { builderOptions, finishScript } from "./image-scripts.ts";
 import { architecture } from "./native.ts";
 import { packageRoot } from "./package-root.ts";
 import { parseRecipe, templateName, type Recipe } from "./recipe.ts";
@@ -152,7 +152,8 @@ function joined(first: readonly string[], second: readonly string[]): readonly s
 
 function digestOf(plan: Undigested): string {
   const files = plan.files.map(({ to, mode, content }) => [to, mode, sha256(content)]);
-  const facts = { format, architecture: architecture(), finish: finishScript, ...plan, files };
+  const builder = { format, architecture: architecture(), builderOptions, finishScript };
+  const facts = { builder, ...plan, files };
   return sha256(JSON.stringify(facts));
 }
 

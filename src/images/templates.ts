@@ -30,7 +30,7 @@ export interface ListedTemplate extends Template {
 
 /** The templates of a state directory. */
 export interface Templates {
-  /** The template that a name stands for. Cheap. Throws `invalid` (the name), `not-found`. */
+  /** The template that a name stands for. Cheap. Throws `invalid` (the name), `not-found`, `denied` (not root). */
   resolve(name: string): Promise<Template>;
   /** Whether the name stands for a template. Throws `invalid`. */
   has(name: string): Promise<boolean>;
@@ -54,17 +54,25 @@ export function templates(stateDir: string): Templates {
   const store = templateStore(stateDir);
   const use: Use = { store, stateDir };
   return {
-    resolve: async (name) => (await store.current(checked(name))) ?? notBuilt(name),
-    has: async (name) => (await store.current(checked(name))) !== undefined,
+    resolve: async (name) => (await current(store, checked(name))) ?? notBuilt(name),
+    has: async (name) => (await current(store, checked(name))) !== undefined,
     build: (nameOrPath, options = {}) => build(use, nameOrPath, options),
     list: () => list(store),
-    remove: (name) => remove(use, checked(name)),
+    remove: async (name) => remove(use, checked(name)),
   };
 }
 
 interface Use {
   readonly store: TemplateStore;
   readonly stateDir: string;
+}
+
+async function current(store: TemplateStore, name: string): Promise<Template | undefined> {
+  try {
+    return await store.current(name);
+  } catch (error) {
+    throw fileError(error, `find the template ${name}`);
+  }
 }
 
 function checked(name: string): string {
@@ -88,9 +96,9 @@ async function build(use: Use, nameOrPath: string, options: BuildOptions): Promi
   const { signal, onProgress = () => undefined, force = false } = options;
   const plan = await imagePlan(nameOrPath);
   const { store } = use;
-  const before = await store.current(plan.name);
   requireRoot();
   try {
+    const before = await store.current(plan.name);
     await mkdir(use.stateDir, { recursive: true });
     await using held = await lock(store.lockFile(plan.name), {
       signal,
@@ -101,8 +109,8 @@ async function build(use: Use, nameOrPath: string, options: BuildOptions): Promi
     const present = await store.find(plan.name, plan.digest);
     const madeMeanwhile = present !== undefined && isNewer(present, before);
     if (present !== undefined && (!force || madeMeanwhile)) {
-      const current = await store.current(plan.name);
-      if (current?.digest !== plan.digest) await store.makeCurrent(plan.name, plan.digest);
+      if ((await store.current(plan.name))?.digest !== plan.digest)
+        await store.makeCurrent(plan.name, plan.digest);
       await prune(use, plan);
       return present;
     }
@@ -181,10 +189,18 @@ async function refuseUsed(
   }
 }
 
+async function allNames(store: TemplateStore): Promise<readonly string[]> {
+  try {
+    return await store.names();
+  } catch (error) {
+    throw fileError(error, "list the templates");
+  }
+}
+
 async function list(store: TemplateStore): Promise<readonly ListedTemplate[]> {
   const listed: ListedTemplate[] = [];
-  for (const name of await store.names()) {
-    const template = await store.current(name);
+  for (const name of await allNames(store)) {
+    const template = await current(store, name);
     if (template === undefined) continue;
     const outdated =
       builtinTemplates.includes(name) && (await imagePlan(name)).digest !== template.digest;
@@ -195,8 +211,8 @@ async function list(store: TemplateStore): Promise<readonly ListedTemplate[]> {
 
 async function remove(use: Use, name: string): Promise<void> {
   const { store } = use;
-  if ((await store.current(name)) === undefined) notBuilt(name);
   requireRoot();
+  if ((await store.current(name)) === undefined) notBuilt(name);
   await using _ = await lock(store.lockFile(name), { whenHeld: "refuse" });
   const digests = await store.digests(name);
   await refuseUsed(use, name, digests);
