@@ -61,10 +61,14 @@ class Conversation {
   readonly #socket: Socket;
   readonly #waiting: Map<number, Waiting> = new Map();
   #lastId = 0;
+  readonly #closed: Promise<void>;
   #open = true;
 
   constructor(socket: Socket) {
     this.#socket = socket;
+    this.#closed = new Promise((resolve) => {
+      socket.once("close", () => resolve());
+    });
     this.ended = new Promise((resolve) => {
       const lines = lineDecoder(maxLineBytes);
       socket.on("data", (chunk: Buffer) => {
@@ -98,15 +102,16 @@ class Conversation {
     if (this.#open) this.#socket.write(`{"id":0,"op":"${op}"}\n`);
   }
 
-  /** A kill is done when it was answered, and as well when the supervisor closed the connection because it is done. */
+  /** A kill is done when the supervisor, having answered, has closed the connection by exiting. */
   async kill(): Promise<void> {
     try {
       await this.ask("kill");
     } catch (cause) {
       const error = SandboxError.from(cause);
       if (error.code !== "lost") throw error;
-      await this.ended;
     }
+    this.#socket.ref();
+    await this.#closed;
   }
 
   close(): void {
