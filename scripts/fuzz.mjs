@@ -64,7 +64,7 @@ async function fuzz({ target, directory }, seconds, detail) {
   const { code, lines } = await run([path, "test", ...flags, `./${directory}`], {
     cwd: root,
     environment: { GOTOOLCHAIN: "local", CGO_ENABLED: "0" },
-    onLine: (line) => detail(line),
+    onLine: (line) => detail(line, { often: true }),
   });
   const last = lines.findLast((line) => line.includes("execs:")) ?? "";
   return { broken: code === 0 ? "" : lines.join("\n"), note: last.replace(/^fuzz: /, "") };
@@ -84,7 +84,7 @@ async function repeatProperties(seconds, detail) {
     const { code, lines } = await run(vitest, { cwd: root });
     if (code !== 0) return { broken: lines.join("\n"), note: `round ${rounds + 1}` };
     rounds += 1;
-    detail(`${rounds} rounds`);
+    detail(`${rounds} rounds`, { often: true });
   }
   return { broken: "", note: `${files.length} files, ${rounds} rounds` };
 }

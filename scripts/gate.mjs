@@ -26,6 +26,7 @@ const suites = [
   { name: "security", title: "security", run: (detail) => vitestSuite("security", { detail }) },
   { name: "templates", title: "templates", run: (detail) => vitestSuite("templates", { detail }) },
   { name: "cli", title: "command line", run: (detail) => vitestSuite("cli", { detail }) },
+  { name: "examples", title: "examples", run: (detail) => vitestSuite("examples", { detail }) },
   {
     name: "conformance",
     title: "conformance",

@@ -7,6 +7,7 @@ import { say } from "../terminal/stage.mjs";
 import { findGo } from "../setup/go.mjs";
 import { root } from "../setup/root.mjs";
 import { countsOf, newTally } from "./tally.mjs";
+import { withTemplateRoot } from "./template-root.mjs";
 
 const marks = { passed: green("passed"), failed: red("failed"), skipped: yellow("not run") };
 
@@ -20,7 +21,7 @@ export async function vitestSuite(project, { aloud, detail }) {
       onMessage: ({ name, state, note, tookMs, errors }) => {
         tally.add({ name, state, words: state === "failed" ? errors.join("\n") : note });
         if (aloud) sayTest({ name, state, note, tookMs });
-        else detail(countsOf(tally));
+        else detail(countsOf(tally), { often: true });
       },
     },
   );
@@ -54,8 +55,14 @@ export async function conformanceSuite(options) {
   return tally;
 }
 
-/** Runs the tests of the agent and the supervisor. */
-export async function goSuite({ detail, environment = {}, prefix = [] }) {
+/** Runs the tests of the agent and the supervisor; kernels start in the template that they are made for. */
+export function goSuite({ detail }) {
+  return withTemplateRoot(({ prefix, path }) =>
+    goTests({ detail, prefix, environment: { COFFERDAM_TEST_ROOTFS: path } }),
+  );
+}
+
+async function goTests({ detail, environment, prefix }) {
   const tally = newTally();
   const { path } = await findGo();
   const said = new Map();
@@ -70,7 +77,7 @@ export async function goSuite({ detail, environment = {}, prefix = [] }) {
     environment: { GOTOOLCHAIN: "local", CGO_ENABLED: "0", ...environment },
     onLine: (line) => {
       take(line);
-      detail(countsOf(tally));
+      detail(countsOf(tally), { often: true });
     },
   });
   if (code !== 0 && tally.failures.length === 0)

@@ -14,10 +14,10 @@ import {
 import { dirname, join } from "node:path";
 import { Failure, must, run } from "../terminal/run-process.mjs";
 import { architecture } from "./host.mjs";
-import { hasKnownEscape } from "./known-escapes.mjs";
+import { oldestGvisor, runcHasKnownEscape } from "./known-escapes.mjs";
 
-/** The first release of Debian's whose platform systrap is the default and works. */
-export const wantedRunsc = "20240729";
+/** The day of the oldest release that the driver takes. */
+export const wantedRunsc = oldestGvisor.split(".")[0];
 /** Where the runC of Debian's next release goes, with its own C library. */
 export const runcPrefix = "/opt/cofferdam";
 const loaders = { amd64: "ld-linux-x86-64.so.2", arm64: "ld-linux-aarch64.so.1" };
@@ -39,7 +39,7 @@ export function isGoodRunscPackage(version) {
 export async function goodRunc(prefix) {
   for (const path of [join(prefix, "runc/runc"), "runc"]) {
     const version = await runcVersion(path);
-    if (version !== undefined && !hasKnownEscape("runc", version)) return { path, version };
+    if (version !== undefined && !runcHasKnownEscape(version)) return { path, version };
   }
   return undefined;
 }
@@ -58,7 +58,7 @@ export async function installRunc(packages, prefix) {
       await must(["dpkg-deb", "--extract", file, join(work, "unpacked")]);
     const made = await assembleRunc(work, join(prefix, "runc/lib"));
     const version = await versionOfUnplaced(made);
-    if (hasKnownEscape("runc", version))
+    if (runcHasKnownEscape(version))
       throw new Failure(`Debian's newest runC is ${version}, which has a known escape.`);
     replaceDirectory(made, join(prefix, "runc"), work);
     return version;

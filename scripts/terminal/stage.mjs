@@ -5,6 +5,7 @@ import { bold, cyan, dim, green, isTerminal, readableMs, red, yellow } from "./p
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const frameMs = 100;
 const titleWidth = 26;
+const quietMs = 15_000;
 const marks = { done: green("✓"), skipped: dim("·"), failed: red("✗"), "not run": yellow("-") };
 const running = new Set();
 let timer;
@@ -26,16 +27,17 @@ export function skipped(note) {
 }
 
 /**
- * Does a stage's work and writes its end with its time. `work` is given `detail(text)`, which says how far it is, and returns
- * a note, or `{ state, note }`. What it throws is thrown on.
+ * Does a stage's work and writes its end with its time. `work` is given `detail(text)`, which says how far it is (with `often`,
+ * each of many small steps), and returns a note, or `{ state, note }`. What it throws is thrown on.
  */
 export async function stage(title, work) {
   const begun = performance.now();
-  const shown = { title, begun, detail: "" };
+  const shown = { title, begun, detail: "", saidAt: begun };
   running.add(shown);
   animate();
-  const detail = (text) => {
-    if (!isTerminal && text !== shown.detail) say(dim(`  ${title}: ${text}`));
+  const detail = (text, { often = false } = {}) => {
+    if (!isTerminal && text !== shown.detail && !(often && isTooSoon(shown)))
+      say(dim(`  ${title}: ${text}`));
     shown.detail = text;
   };
   try {
@@ -47,6 +49,14 @@ export async function stage(title, work) {
     finish(shown, "failed", "");
     throw error;
   }
+}
+
+/** Without a terminal, small steps are said every so often only. */
+function isTooSoon(shown) {
+  const now = performance.now();
+  if (now - shown.saidAt < quietMs) return true;
+  shown.saidAt = now;
+  return false;
 }
 
 function finish(shown, state, note) {
