@@ -147,7 +147,7 @@ function parseArgument(value: unknown, at: string): unknown {
   };
 }
 
-function errno(value: unknown, at: string): unknown {
+function errno(value: unknown, at: string): Readonly<Record<string, number>> {
   if (value === undefined) return {};
   return { [at.split(".").at(-1) ?? at]: whole(value, 4095, at) };
 }

@@ -20,7 +20,12 @@ describe("the gate of runC", () => {
 
   test("an old one is told with every escape that it has", () => {
     const { escapes, reason } = judgeVersion("runc", "1.0.0-rc6+dev");
-    expect(escapes).toEqual(["CVE-2019-5736", "CVE-2021-30465", "CVE-2024-21626", ...novemberOf2025]);
+    expect(escapes).toEqual([
+      "CVE-2019-5736",
+      "CVE-2021-30465",
+      "CVE-2024-21626",
+      ...novemberOf2025,
+    ]);
     expect(reason).toContain("1.0.0-rc6+dev");
     expect(reason).toContain("CVE-2019-5736");
   });

@@ -16,6 +16,17 @@ const runtime = z.strictObject({
 });
 const escapesSchema = z.record(z.string(), runtime);
 
+/** What is known of one runtime. */
+interface KnownRuntime {
+  readonly minimum?: { readonly version: string; readonly why: string } | undefined;
+  readonly escapes: readonly {
+    readonly cve: string;
+    readonly what: string;
+    readonly fixed: readonly string[];
+    readonly source: string;
+  }[];
+}
+
 /** A version as numbers, compared from the left. A candidate for a release comes before it. */
 type Version = readonly [
   major: number,
@@ -37,7 +48,7 @@ export interface Verdict {
 const listFile = join(packageRoot, "src/drivers/oci/known-escapes.json");
 
 /** The list of known escapes. Throws when the package is damaged: without the list nothing may start. */
-export function knownEscapes(): z.infer<typeof escapesSchema> {
+export function knownEscapes(): Readonly<Record<string, KnownRuntime>> {
   return escapesSchema.parse(JSON.parse(readFileSync(listFile, "utf8")));
 }
 

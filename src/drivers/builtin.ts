@@ -1,0 +1,19 @@
+import type { Driver } from "../core/driver.ts";
+
+/** What every built-in driver takes. */
+export interface BuiltinOptions {
+  /** Where machines, templates and empty disks are. An absolute path. */
+  readonly stateDir: string;
+  /** Uses a runtime although it has known escapes; `enforcement()` and the probe say so. Default `false`. */
+  readonly allowKnownEscapes?: boolean;
+}
+
+/** The built-in drivers, strongest first, each loaded when it is asked for. */
+export const builtinDrivers = {
+  gvisor: async (options: BuiltinOptions): Promise<Driver> =>
+    (await import("./gvisor/index.ts")).gvisor(options),
+  runc: async (options: BuiltinOptions): Promise<Driver> =>
+    (await import("./runc/index.ts")).runc(options),
+} as const;
+
+export type BuiltinName = keyof typeof builtinDrivers;

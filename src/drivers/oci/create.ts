@@ -1,0 +1,141 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Machine } from "../../core/driver.ts";
+import type { SandboxSpec } from "../../core/spec.ts";
+import { notAborted } from "../../core/validate.ts";
+import { dialSocket } from "../../guest/access.ts";
+import { agentMachine } from "../../guest/machine.ts";
+import { blankDisk } from "../../images/blank-disk.ts";
+import { fileError, isMissing } from "../../images/file-errors.ts";
+import { guestLayer } from "../../images/guest-layer.ts";
+import type { Template } from "../../images/templates.ts";
+import { bundleConfig } from "./bundle.ts";
+import { type MachineFacts, readEndNote } from "./facts.ts";
+import { type IdRange, releaseIds, reserveIds } from "./id-ranges.ts";
+import { type MachinePlaces, controlGroup, machinePlaces } from "./layout.ts";
+import { newMachineId } from "./machine-id.ts";
+import { type MachineParts, machinePlan } from "./plan.ts";
+import type { Preset } from "./preset.ts";
+import { superviseMachine, sweepMachines } from "./supervisor.ts";
+
+export interface Creation {
+  readonly preset: Preset;
+  readonly stateDir: string;
+  readonly spec: SandboxSpec;
+  readonly signal: AbortSignal | undefined;
+  /** The runtime's program. */
+  readonly program: string;
+  readonly template: Template | undefined;
+}
+
+/** Makes a machine that this process owns. Whatever fails, nothing is left of it. */
+export async function createMachine(creation: Creation): Promise<Machine> {
+  const { preset, stateDir, spec, signal } = creation;
+  const [layer, disk] = await Promise.all([
+    knownGuestLayer(stateDir),
+    blankDisk(stateDir, spec.resources.diskMiB),
+  ]);
+  notAborted(signal);
+  const places = machinePlaces(stateDir, newMachineId());
+  let idRange: IdRange | undefined;
+  try {
+    makeDirectories(places);
+    idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
+    const { program, template } = creation;
+    write(preset, { spec, places, program, template, idRange, guestLayer: layer, blankDisk: disk });
+    await superviseMachine(places, signal);
+    const machine = await agentMachine({
+      ...accessOf(places, { ...factsOf(preset, spec), own: true }),
+      release: async () => {
+        if (idRange !== undefined) await releaseIds(idRange);
+      },
+    });
+    if (signal?.aborted === true) await machine[Symbol.asyncDispose]();
+    notAborted(signal);
+    return machine;
+  } catch (error) {
+    await undo(places, idRange);
+    throw fileError(error, "make a sandbox");
+  }
+}
+
+/** How the agent of a machine is reached, and what is told of it. */
+export function accessOf(
+  places: MachinePlaces,
+  facts: MachineFacts & { readonly own: boolean },
+): Parameters<typeof agentMachine>[0] {
+  const { id, stateDir } = places;
+  const { driver, template, metadata, resources, own } = facts;
+  return {
+    id,
+    driver,
+    template,
+    metadata,
+    resources,
+    own,
+    code: true,
+    dial: dialSocket(places.socket),
+    endNote: () => readEndNote(stateDir, id),
+  };
+}
+
+function factsOf(preset: Preset, { template, metadata, resources }: SandboxSpec): MachineFacts {
+  return { version: 1, driver: preset.name, template, metadata, resources };
+}
+
+/** Few small files on a local disk: written at once, which takes less time than handing each to another thread. */
+function makeDirectories(places: MachinePlaces): void {
+  const machines = dirname(places.directory);
+  try {
+    mkdirSync(places.directory, { mode: 0o700 });
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    mkdirSync(places.stateDir, { recursive: true, mode: 0o711 });
+    mkdirSync(machines, { recursive: true, mode: 0o700 });
+    mkdirSync(places.directory, { mode: 0o700 });
+  }
+  mkdirSync(places.bundle, { mode: 0o700 });
+}
+
+function write(preset: Preset, parts: MachineParts): void {
+  const { spec, places, idRange } = parts;
+  const { id, stateDir } = places;
+  const group = `/${controlGroup(stateDir, id)}`;
+  writeJson(`${places.bundle}/config.json`, bundleConfig(preset, { id, spec, idRange, group }));
+  writeJson(places.facts, factsOf(preset, spec));
+  writeJson(places.plan, machinePlan(preset, parts));
+}
+
+function writeJson(file: string, value: unknown): void {
+  writeFileSync(file, JSON.stringify(value), { mode: 0o600 });
+}
+
+/** Most often the supervisor has undone everything; what it could not is swept. */
+async function undo(places: MachinePlaces, idRange: IdRange | undefined): Promise<void> {
+  if (existsSync(places.lock)) await sweepMachines(places.stateDir);
+  else rmSync(places.directory, { recursive: true, force: true });
+  if (idRange !== undefined) await releaseIds(idRange);
+}
+
+/** Guest layers by state directory, so that a machine costs one `stat` for it. */
+const layers: Map<string, Promise<string>> = new Map();
+
+async function knownGuestLayer(stateDir: string): Promise<string> {
+  const earlier = layers.get(stateDir);
+  if (earlier !== undefined && (await isThere(earlier))) return earlier;
+  const layer = guestLayer(stateDir);
+  layers.set(stateDir, layer);
+  layer.catch(() => layers.delete(stateDir));
+  return layer;
+}
+
+async function isThere(layer: Promise<string>): Promise<boolean> {
+  try {
+    await stat(await layer);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}

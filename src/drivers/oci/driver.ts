@@ -1,0 +1,161 @@
+import type { Availability, Driver, Machine, MachineInfo } from "../../core/driver.ts";
+import { SandboxError } from "../../core/errors.ts";
+import { controlChannel } from "../../guest/control.ts";
+import { endedError } from "../../guest/lifeline.ts";
+import { agentMachine } from "../../guest/machine.ts";
+import { dialSocket } from "../../guest/access.ts";
+import { templates } from "../../images/templates.ts";
+import { accessOf, createMachine } from "./create.ts";
+import { enforcementReport } from "./enforcement.ts";
+import { type MachineFacts, machineIds, readEndNote, readFacts } from "./facts.ts";
+import { releaseStaleIds } from "./id-ranges.ts";
+import { machinePlaces } from "./layout.ts";
+import { isMachineId } from "./machine-id.ts";
+import type { Preset } from "./preset.ts";
+import { probeDriver } from "./probe.ts";
+import { type Runtime, runtimeFinder } from "./runtime.ts";
+import { sweepMachines } from "./supervisor.ts";
+
+/** Options of a local driver. */
+export interface OciOptions {
+  /** Where machines, templates and empty disks are. An absolute path. */
+  readonly stateDir: string;
+  /** Uses a runtime although it has known escapes; `enforcement()` and the probe say so. Default `false`. */
+  readonly allowKnownEscapes?: boolean;
+}
+
+/** How long after the first use a process looks for what dead ones left behind. Milliseconds. */
+const sweepDelayMs = 100;
+
+/** A driver that starts machines by an OCI runtime on this host, without a daemon. */
+export function ociDriver(preset: Preset, options: OciOptions): Driver {
+  const { stateDir, allowKnownEscapes = false } = options;
+  const { name, isolation, program } = preset;
+  const findRuntime = runtimeFinder({ driver: name, program, allowKnownEscapes });
+  const ready = templates(stateDir);
+  const tidy = once(() => sweepSoon(stateDir));
+  let overridden: readonly string[] = [];
+  const usable = async (): Promise<Runtime> => {
+    const runtime = await findRuntime();
+    ({ overridden } = runtime);
+    return runtime;
+  };
+  const probe = (): Promise<Availability> => probeDriver({ preset, stateDir, usable });
+  return {
+    name,
+    isolation,
+    capabilities: new Set(["code", "ports"]),
+    probe,
+    enforcement: (spec) => enforcementReport(preset, spec, overridden),
+    async create(spec, signal) {
+      enforcementReport(preset, spec, overridden);
+      const [runtime, template] = await Promise.all([usable(), ready.resolve(spec.template)]);
+      try {
+        return await createMachine({
+          preset,
+          stateDir,
+          spec,
+          signal,
+          program: runtime.path,
+          template,
+        });
+      } finally {
+        tidy();
+      }
+    },
+    open: (id) => openMachine({ preset, stateDir }, id),
+    list: () => {
+      tidy();
+      return listMachines({ preset, stateDir });
+    },
+    async sweep() {
+      const removed = await sweepMachines(stateDir);
+      await releaseStaleIds();
+      return removed;
+    },
+  };
+}
+
+interface Place {
+  readonly preset: Preset;
+  readonly stateDir: string;
+}
+
+async function openMachine({ preset, stateDir }: Place, id: string): Promise<Machine> {
+  if (!isMachineId(id)) throw new SandboxError("not-found", "there is no sandbox with this id");
+  const places = machinePlaces(stateDir, id);
+  const facts = await readFacts(places.facts);
+  if (facts?.driver !== preset.name) throw await notFound(stateDir, id);
+  try {
+    return await agentMachine(accessOf(places, { ...facts, own: false }));
+  } catch (cause) {
+    const error = SandboxError.from(cause);
+    if (error.code !== "lost") throw error;
+    throw await notFound(stateDir, id, error);
+  }
+}
+
+/** With why it ended, where that is still known. */
+async function notFound(stateDir: string, id: string, cause?: unknown): Promise<SandboxError> {
+  const reason = await readEndNote(stateDir, id);
+  if (reason === undefined)
+    return new SandboxError("not-found", `there is no sandbox ${id}`, { cause });
+  const { message, mend } = endedError(id, reason);
+  return new SandboxError("not-found", message, { cause, ...(mend === undefined ? {} : { mend }) });
+}
+
+async function* listMachines({ preset, stateDir }: Place): AsyncGenerator<MachineInfo> {
+  for (const id of await machineIds(stateDir)) {
+    const places = machinePlaces(stateDir, id);
+    const facts = await readFacts(places.facts);
+    if (facts?.driver !== preset.name) continue;
+    const info = await runningInfo(places.socket, { id, facts });
+    if (info !== undefined) yield info;
+  }
+}
+
+/** What a machine's supervisor says; `undefined` when the machine is not made yet, or is gone. */
+async function runningInfo(
+  socket: string,
+  { id, facts }: { readonly id: string; readonly facts: MachineFacts },
+): Promise<MachineInfo | undefined> {
+  try {
+    const control = await controlChannel(dialSocket(socket));
+    try {
+      const { startedAt, endAt, idleTimeoutMs, agentVersion } = await control.info();
+      const { driver, template, metadata, resources } = facts;
+      const times = { startedAt, endAt, idleTimeoutMs };
+      return {
+        id,
+        driver,
+        template,
+        state: "running",
+        metadata,
+        resources,
+        ...times,
+        agentVersion,
+      };
+    } finally {
+      control.close();
+    }
+  } catch (cause) {
+    const error = SandboxError.from(cause);
+    if (error.code === "lost") return undefined;
+    throw error;
+  }
+}
+
+/** Gives back what dead processes left, beside whatever this process does. What it could not, the next one tries. */
+function sweepSoon(stateDir: string): void {
+  setTimeout(() => {
+    sweepMachines(stateDir).then(releaseStaleIds, () => undefined);
+  }, sweepDelayMs).unref();
+}
+
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) act();
+    done = true;
+  };
+}

@@ -1,0 +1,92 @@
+import { randomBytes } from "node:crypto";
+import type { SandboxSpec } from "../../core/spec.ts";
+import { invalid } from "../../core/validate.ts";
+import type { Template } from "../../images/templates.ts";
+import type { IdRange } from "./id-ranges.ts";
+import { type MachinePlaces, controlGroup, mountPoint } from "./layout.ts";
+import type { Preset } from "./preset.ts";
+
+/** All that a machine is made from. */
+export interface MachineParts {
+  readonly spec: SandboxSpec;
+  readonly places: MachinePlaces;
+  readonly program: string;
+  readonly guestLayer: string;
+  /** `undefined`: a machine that holds the guest layer alone, as a probe starts it. */
+  readonly template: Template | undefined;
+  readonly blankDisk: string;
+  readonly idRange: IdRange | undefined;
+}
+
+/** How long the agent lives without a word from its supervisor. */
+const agentLeaseMs = 15_000;
+const ownerGraceMs = 15_000;
+const startTimeoutMs = 30_000;
+/** What fits into one message to the agent, with room for its frame. */
+const maxSetupBytes = 60_000;
+
+/** The page from which the supervisor makes the machine; docs/decisions/0004 says what each field means. */
+export function machinePlan(preset: Preset, parts: MachineParts): unknown {
+  const { spec, places, idRange, guestLayer, template, program } = parts;
+  const { resources, lease } = spec;
+  const call = { program, places, spec };
+  return {
+    version: 1,
+    id: places.id,
+    driver: preset.name,
+    stateDir: places.stateDir,
+    directory: places.directory,
+    root: {
+      mountPoint,
+      lower: template === undefined ? [guestLayer] : [guestLayer, template.rootfs],
+      disk: { blank: parts.blankDisk, sizeMiB: resources.diskMiB },
+      idMap: idRange ?? null,
+    },
+    cgroup: {
+      name: controlGroup(places.stateDir, places.id),
+      limits: {
+        memoryMiB: resources.memoryMiB,
+        cpus: resources.cpus,
+        pids: preset.hostPids(resources.pids),
+      },
+      perCommand: preset.commandGroups === "fd",
+    },
+    runtime: {
+      start: preset.start(call),
+      pidFile: places.pidFile,
+      remove: preset.remove(call),
+      environment: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+      log: places.runtimeLog,
+    },
+    setup: machineSetup(preset, parts),
+    lease: {
+      lifetimeMs: Math.round(lease.lifetimeMs),
+      idleTimeoutMs: Math.round(lease.idleTimeoutMs),
+      detached: lease.detached,
+      ownerGraceMs,
+    },
+    startTimeoutMs,
+  };
+}
+
+function machineSetup(preset: Preset, { spec, places, template }: MachineParts): unknown {
+  const setup = {
+    id: places.id,
+    hostname: places.id,
+    envs: { ...template?.envs, ...spec.envs },
+    defaultUser: template?.defaultUser ?? "root",
+    workdir: template?.workdir ?? "",
+    accessToken: randomBytes(24).toString("hex"),
+    leaseMs: agentLeaseMs,
+    warm: template?.warm ?? [],
+    openFiles: spec.resources.openFiles,
+    userPids: spec.resources.pids,
+    memoryMiB: spec.resources.memoryMiB,
+    cgroup: preset.commandGroups,
+    noNewPrivileges: preset.noNewPrivileges,
+    sudo: preset.sudo,
+  };
+  const bytes = Buffer.byteLength(JSON.stringify(setup));
+  if (bytes <= maxSetupBytes) return setup;
+  throw invalid("envs", `the environment has ${bytes} bytes as JSON, more than ${maxSetupBytes}`);
+}

@@ -1,0 +1,67 @@
+import type { Enforcement } from "../../core/enforcement.ts";
+import type { Isolation, Machine } from "../../core/driver.ts";
+import type { Resources, SandboxSpec } from "../../core/spec.ts";
+import type { IdRange } from "./id-ranges.ts";
+import type { MachinePlaces } from "./layout.ts";
+
+/** All that makes one runtime's driver differ from another's. */
+export interface Preset {
+  /** The driver's name, also in the list of known escapes. */
+  readonly name: string;
+  readonly isolation: Isolation;
+  readonly program: RuntimeProgram;
+  /** Whether each machine has a user namespace with a range of the host's ids. */
+  readonly mapsIds: boolean;
+  /** How the agent follows commands; `fd`: in a control group that the supervisor lends it. */
+  readonly commandGroups: "fd" | "cgroupfs";
+  readonly noNewPrivileges: boolean;
+  readonly sudo: boolean;
+  /** How many processes and threads the host must allow so that the guest has its own number. */
+  hostPids(pids: number): number;
+  /** Fields of `config.json` beside or over the shared ones. */
+  container(facts: ContainerFacts): ContainerConfig;
+  /** The runtime's command lines. */
+  start(call: RuntimeCall): readonly [string, ...string[]];
+  remove(call: RuntimeCall): readonly [string, ...string[]];
+  /** What the probe says beside the version. */
+  readonly notes: readonly string[];
+  /** Looks at a machine that a probe has started. Throws when the host does not enforce in it what must be. */
+  inspect(machine: Machine): Promise<void>;
+  /** Rows beside the shared ones. Throws `unsupported`, with the field, for an option that nothing enforces. */
+  enforcement(spec: SandboxSpec, shared: SharedMechanisms): readonly Enforcement[];
+}
+
+export interface RuntimeProgram {
+  /** Paths or names, the first that exists is taken. */
+  readonly candidates: readonly string[];
+  /** Finds the version in what `--version` prints, as its first group. */
+  readonly version: RegExp;
+  /** What installs it. */
+  readonly mend: string;
+}
+
+export interface ContainerFacts {
+  readonly id: string;
+  readonly spec: SandboxSpec;
+  readonly idRange: IdRange | undefined;
+  /** Absolute in every control group hierarchy. */
+  readonly group: string;
+}
+
+export interface ContainerConfig {
+  readonly process: Readonly<Record<string, unknown>>;
+  readonly mounts: readonly unknown[];
+  readonly linux: Readonly<Record<string, unknown>>;
+}
+
+export interface RuntimeCall {
+  readonly program: string;
+  readonly places: MachinePlaces;
+  readonly spec: SandboxSpec;
+}
+
+export interface SharedMechanisms {
+  readonly resources: Resources;
+  /** The file that limits processes on this host. */
+  readonly pidsFile: string;
+}
