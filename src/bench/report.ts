@@ -1,13 +1,79 @@
 import { z } from "zod";
 import { SandboxError } from "../core/errors.ts";
 
+/** A number of attempts that ended in the same error. */
+export interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly count: number;
+}
+
+/** Measurements of one side. */
+export interface SideResult {
+  /** What was done. */
+  readonly title: string;
+  readonly n: number;
+  readonly p50: number | null;
+  readonly p90: number | null;
+  readonly p99: number | null;
+  readonly max: number | null;
+  readonly failures: readonly Failure[];
+  /** Every measurement, in the order of its making. */
+  readonly samples: readonly number[];
+}
+
+/** One scenario on one driver, beside the raw runtime. */
+export interface ScenarioResult {
+  readonly driver: string;
+  /** The version that the driver's probe told. */
+  readonly driverVersion: string;
+  readonly scenario: string;
+  readonly title: string;
+  readonly unit: "ms" | "MiB";
+  /** Bytes that each measurement moves; 0 where none are moved. */
+  readonly bytes: number;
+  /** Attempts of each side before those that count. */
+  readonly warmups: number;
+  readonly ours: SideResult;
+  /** `null`: there is no raw side; `rawMissing` says why. */
+  readonly raw: SideResult | null;
+  readonly rawMissing?: string | undefined;
+  readonly ratio: { readonly p50: number; readonly low: number; readonly high: number } | null;
+  /** Pauses of this process's garbage collector while the scenario ran. */
+  readonly garbage: { readonly pauses: number; readonly totalMs: number };
+  /** The host's one-minute load average before and after. */
+  readonly load: { readonly before: number; readonly after: number };
+  /** Further figures, by name with unit. */
+  readonly figures: Readonly<Record<string, number>>;
+  /** Why the scenario could not be run. */
+  readonly problem?: Failure | undefined;
+}
+
+/** What the figures were measured on. */
+export interface MachineFacts {
+  readonly cpuModel: string;
+  readonly cores: number;
+  readonly memoryMiB: number;
+  readonly kernel: string;
+  readonly cgroup: string;
+  readonly node: string;
+  /** Versions of the raw runtimes, by name. */
+  readonly runtimes: Readonly<Record<string, string>>;
+}
+
+/** A whole run. Its JSON is the file format. */
+export interface BenchReport {
+  readonly version: 1;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly facts: MachineFacts;
+  readonly results: readonly ScenarioResult[];
+}
+
 const amount = z.number().nonnegative();
 const figure = amount.nullable();
-
 const failure = z.object({ code: z.string(), message: z.string(), count: z.int().positive() });
-
 const side = z.object({
-  /** What was done. */
   title: z.string(),
   n: z.int().nonnegative(),
   p50: figure,
@@ -15,36 +81,25 @@ const side = z.object({
   p99: figure,
   max: figure,
   failures: z.array(failure).readonly(),
-  /** Every measurement, in the order of its making. */
   samples: z.array(amount).readonly(),
 });
-
 const result = z.object({
   driver: z.string(),
-  /** The version that the driver's probe told. */
   driverVersion: z.string(),
   scenario: z.string(),
   title: z.string(),
   unit: z.enum(["ms", "MiB"]),
-  /** Bytes that each measurement moves; 0 where none are moved. */
   bytes: amount,
-  /** Attempts of each side before those that count. */
   warmups: z.int().nonnegative(),
   ours: side,
-  /** `null`: there is no raw side; `rawMissing` says why. */
   raw: side.nullable(),
   rawMissing: z.string().optional(),
   ratio: z.object({ p50: amount, low: amount, high: amount }).nullable(),
-  /** Pauses of this process's garbage collector while the scenario ran. */
   garbage: z.object({ pauses: z.int().nonnegative(), totalMs: amount }),
-  /** The host's one-minute load average before and after. */
   load: z.object({ before: amount, after: amount }),
-  /** Further figures, by name with unit. */
   figures: z.record(z.string(), z.number()),
-  /** Why the scenario could not be run. */
   problem: failure.optional(),
 });
-
 const facts = z.object({
   cpuModel: z.string(),
   cores: z.int().positive(),
@@ -52,10 +107,8 @@ const facts = z.object({
   kernel: z.string(),
   cgroup: z.string(),
   node: z.string(),
-  /** Versions of the raw runtimes, by name. */
   runtimes: z.record(z.string(), z.string()),
 });
-
 const report = z.object({
   version: z.literal(1),
   startedAt: z.iso.datetime(),
@@ -63,17 +116,6 @@ const report = z.object({
   facts,
   results: z.array(result).readonly(),
 });
-
-/** A number of attempts that ended in the same error. */
-export type Failure = Readonly<z.infer<typeof failure>>;
-/** Measurements of one side. */
-export type SideResult = Readonly<z.infer<typeof side>>;
-/** One scenario on one driver, beside the raw runtime. */
-export type ScenarioResult = Readonly<z.infer<typeof result>>;
-/** What the figures were measured on. */
-export type MachineFacts = Readonly<z.infer<typeof facts>>;
-/** A whole run. Its JSON is the file format. */
-export type BenchReport = Readonly<z.infer<typeof report>>;
 
 /** A report from a file's JSON. Throws `invalid` with the place that is wrong. */
 export function parseReport(value: unknown): BenchReport {
