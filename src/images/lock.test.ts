@@ -38,7 +38,7 @@ test("a lock is held by one at a time, and the next one takes it when it is give
 test("a lock whose holder was killed is free", async () => {
   const { whenHeld } = { whenHeld: "refuse" } as const;
   await (await lock(file, { whenHeld }))[Symbol.asyncDispose]();
-  const holder = spawn("flock", [file, "sh", "-c", "echo held; exec sleep 600"], {
+  const holder = spawn("/usr/bin/env", ["flock", file, "sh", "-c", "echo held; exec sleep 600"], {
     stdio: ["ignore", "pipe", "inherit"],
     detached: true,
   });

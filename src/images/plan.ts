@@ -18,7 +18,7 @@ const largestFileBytes = 64 * 1_048_576;
 export const builtinTemplates: readonly string[] = ["base", "code-interpreter"];
 
 /** A file of a recipe, read. */
-export interface PlannedFile {
+interface PlannedFile {
   readonly to: string;
   readonly mode: string;
   readonly content: Buffer;

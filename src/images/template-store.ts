@@ -52,7 +52,7 @@ const factsSchema = z.strictObject({
 });
 
 /** The templates of a state directory: `<name>/<digest>/`, and `<name>/current`, a link to one of them. */
-export interface TemplateReader {
+interface TemplateReader {
   /** The template that the name stands for now; `undefined`: none. A link, a `stat` and a cached parse. */
   current(name: string): Promise<Template | undefined>;
   /** One by its digest, current or not. */
@@ -79,7 +79,7 @@ export interface TemplateStore extends TemplateReader {
 }
 
 /** A work directory whose `rootfs` is complete. */
-export interface BuiltImage {
+interface BuiltImage {
   readonly directory: string;
   readonly sizeBytes: number;
 }

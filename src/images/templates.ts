@@ -14,7 +14,7 @@ import { machinesByLayer } from "./uses.ts";
 export type { Template } from "./template-store.ts";
 export { builtinTemplates } from "./plan.ts";
 
-export interface BuildOptions {
+interface BuildOptions {
   readonly onProgress?: (progress: BuildProgress) => void;
   /** Ends the build; nothing of it is left then. */
   readonly signal?: AbortSignal;
