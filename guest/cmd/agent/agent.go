@@ -65,6 +65,11 @@ func serveChannel() error {
 		_ = syscall.Sethostname([]byte(current.Hostname))
 	}
 	limitNamespaces()
+	if !current.Sudo {
+		if err := forgoCapabilities(); err != nil {
+			return err
+		}
+	}
 	holder := settings.NewHolder(current)
 	options := child.Options{OutOfMemoryKills: host.OutOfMemoryKills}
 	switch current.Cgroup {
