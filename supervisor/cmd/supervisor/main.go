@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"cofferdam/supervisor/failure"
 	"cofferdam/supervisor/machine"
@@ -19,6 +20,8 @@ import (
 )
 
 const version = "0.1.0"
+
+const quiet = 2 * time.Second
 
 func main() {
 	// One supervisor is nearly always asleep; there are hundreds of them.
@@ -53,7 +56,8 @@ func run(path string) int {
 	}
 	say(made.Report())
 	closeOutput()
-	debug.FreeOSMemory()
+	// What the creation needed is given back, once the machine's first command is not waiting for a processor.
+	time.AfterFunc(quiet, debug.FreeOSMemory)
 	if err := made.End(made.Live(terminated)); err != nil {
 		fmt.Fprintln(os.Stderr, "supervisor: "+err.Error())
 		return 1
