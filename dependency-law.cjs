@@ -7,6 +7,8 @@ const layers = {
   images: ["core"],
   conformance: ["core"],
   bench: ["core"],
+  store: ["core"],
+  audit: ["core", "store"],
   drivers: ["core", "policy", "wire", "guest", "images"],
   library: ["core", "drivers", "images"],
   cli: ["core", "policy", "wire", "guest", "images", "drivers", "library", "conformance", "bench"],

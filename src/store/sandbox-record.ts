@@ -1,0 +1,144 @@
+import type { Resources } from "../core/spec.ts";
+import type { SandboxState } from "./state-moves.ts";
+
+/** What a pause left behind, to be verified before it is resumed. */
+export interface PausedImage {
+  readonly kind: "memory" | "filesystem";
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly digest: string;
+}
+
+/** One sandbox as the server knows it. Holds no secret. Times are RFC 3339 in UTC with milliseconds, and keep their bytes. */
+export interface SandboxRecord {
+  readonly id: string;
+  readonly tenantId: string;
+  /** The API key that asked for it; `null`: the server itself. */
+  readonly keyId: string | null;
+  readonly driver: string;
+  readonly template: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly resources: Resources;
+  readonly state: SandboxState;
+  /** Set when the row is made; a resume does not move it. */
+  readonly startedAt: string;
+  readonly endAt: string;
+  /** Milliseconds; 0: never. */
+  readonly idleTimeoutMs: number;
+  readonly onTimeout: "kill" | "pause";
+  /** What a pause at the end of the lifetime keeps. */
+  readonly pauseKeeps: PausedImage["kind"];
+  /** Whether traffic resumes it when it is paused. */
+  readonly autoResume: boolean;
+  readonly domain: string | null;
+  /** The network configuration as it was asked for, to be reported. */
+  readonly network: unknown;
+  /** Version of the agent inside; `null` until it has answered. */
+  readonly agentVersion: string | null;
+  /** `null` unless it is paused. */
+  readonly pausedImage: PausedImage | null;
+  /** Why it ended; `null` while it has not. */
+  readonly endReason: string | null;
+  readonly endedAt: string | null;
+}
+
+/** What must be kept from everybody but the server and the sandbox's tenant. Gone as soon as the sandbox has ended. */
+export interface SandboxSecrets {
+  /** `null`: the sandbox is not secured. */
+  readonly envdAccessToken: string | null;
+  /** `null`: its ports are public. */
+  readonly trafficAccessToken: string | null;
+  /** Kept because a sandbox that is resumed from its files alone needs them again. */
+  readonly envs: Readonly<Record<string, string>>;
+}
+
+/** A row to be written before its machine is made, in state `creating`. */
+export type NewSandbox = Omit<
+  SandboxRecord,
+  "state" | "agentVersion" | "pausedImage" | "endReason" | "endedAt"
+> & { readonly secrets: SandboxSecrets };
+
+/** What a move may change besides the state. */
+export interface SandboxChanges {
+  readonly endAt?: string;
+  readonly agentVersion?: string;
+  readonly onTimeout?: SandboxRecord["onTimeout"];
+  readonly pauseKeeps?: PausedImage["kind"];
+  readonly autoResume?: boolean;
+  /** Required by a move to `paused`; forgotten by every move away from it to `running` or `ended`. */
+  readonly pausedImage?: PausedImage;
+  /** Required by a move to `ended`. */
+  readonly endReason?: string;
+}
+
+export interface SandboxMove {
+  /** The move is made when the sandbox is in one of these. */
+  readonly from: SandboxState | readonly SandboxState[];
+  readonly to: SandboxState;
+  readonly changes?: SandboxChanges;
+}
+
+export interface SandboxFilter {
+  /** Absent: of every tenant; for the server itself. */
+  readonly tenantId?: string;
+  /** Absent: every state, `ended` too. */
+  readonly states?: readonly SandboxState[];
+  /** Pairs that must all be there. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly template?: string;
+  /** RFC 3339. */
+  readonly startedAfter?: string;
+}
+
+export interface SandboxListOptions extends SandboxFilter {
+  /** Default `newest-first`. */
+  readonly order?: "newest-first" | "oldest-first";
+  /** 1 to 1,000; default 100. */
+  readonly limit?: number;
+  /** `nextToken` of the page before. Throws `invalid` for one that this store did not make. */
+  readonly token?: string;
+}
+
+/** Part of a list; no row is seen twice and none that stays is missed, whatever is inserted in between. */
+export interface Page<T> {
+  readonly records: readonly T[];
+  /** `undefined`: this is the last page. */
+  readonly nextToken: string | undefined;
+}
+
+/** What a tenant uses now, as its limits count it. */
+export interface Usage {
+  readonly sandboxes: number;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+}
+
+export interface Sandboxes {
+  /**
+   * Writes the row, unless it would pass a limit of its tenant: then throws `LimitReached` (`exhausted`). Counting and
+   * writing are one step, so that two requests cannot both take the last place.
+   * Throws `already-exists` for an id that is taken, `not-found` for an unknown tenant.
+   */
+  create(sandbox: NewSandbox): Promise<SandboxRecord>;
+  /** With a tenant given, another tenant's sandbox is as absent as one that never was. Throws `not-found`. */
+  get(id: string, tenantId?: string): Promise<SandboxRecord>;
+  /** Throws `not-found`, also once the sandbox has ended. */
+  secrets(id: string): Promise<SandboxSecrets>;
+  list(options?: SandboxListOptions): Promise<Page<SandboxRecord>>;
+  count(filter?: SandboxFilter): Promise<number>;
+  usage(tenantId: string): Promise<Usage>;
+  /**
+   * Moves the state when it is one of `from`; of any number of callers, one wins. A move from `paused` to `resuming` counts
+   * against the tenant's limits like a creation. Throws `conflict` (with the state found) when another was faster,
+   * `LimitReached`, `not-found`, and `invalid` for a move that no sandbox makes.
+   */
+  move(id: string, move: SandboxMove): Promise<SandboxRecord>;
+  /** Sets when the lifetime of a sandbox that has not ended ends; with `onlyLater`, only when that is later. Resolves with the row as it is then. */
+  setEndAt(
+    id: string,
+    endAt: string,
+    options?: { readonly onlyLater?: boolean },
+  ): Promise<SandboxRecord>;
+  setNetwork(id: string, network: unknown): Promise<SandboxRecord>;
+  /** Forgets sandboxes, and their metrics, that ended before the given time. Resolves with how many. */
+  forgetEndedBefore(time: string): Promise<number>;
+}

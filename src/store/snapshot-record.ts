@@ -1,0 +1,36 @@
+import type { Page } from "./sandbox-record.ts";
+
+export interface SnapshotRecord {
+  readonly id: string;
+  readonly tenantId: string;
+  /** The sandbox it was taken of. */
+  readonly sandboxId: string;
+  readonly driver: string;
+  /** The template that the sandbox was made from. */
+  readonly template: string;
+  /** Names by which its tenant may ask for it, sorted; a later snapshot takes a name over. */
+  readonly names: readonly string[];
+  /** `sha256:` and 64 hexadecimal digits. */
+  readonly digest: string;
+  readonly createdAt: string;
+}
+
+export interface SnapshotListOptions {
+  readonly tenantId?: string;
+  readonly sandboxId?: string;
+  readonly name?: string;
+  /** 1 to 1,000; default 100. */
+  readonly limit?: number;
+  readonly token?: string;
+}
+
+export interface Snapshots {
+  /** Throws `already-exists` for an id that is taken. */
+  create(snapshot: SnapshotRecord): Promise<SnapshotRecord>;
+  /** By id or by a name of the tenant's. Throws `not-found`. */
+  find(idOrName: string, tenantId: string): Promise<SnapshotRecord>;
+  /** Newest first. */
+  list(options?: SnapshotListOptions): Promise<Page<SnapshotRecord>>;
+  /** `false`: the tenant has none of that id. */
+  remove(id: string, tenantId: string): Promise<boolean>;
+}
