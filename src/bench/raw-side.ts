@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { realpath } from "node:fs/promises";
 import type { Writable } from "node:stream";
 import { join } from "node:path";
 import { SandboxError } from "../core/errors.ts";
@@ -78,7 +79,8 @@ async function start(
   const id = `raw${randomBytes(8).toString("hex")}`;
   const bundle = join(place.directory, `bundle-${id}`);
   const stateDir = join(place.directory, "state");
-  await writeBundle({ directory: bundle, root: await runtime.rootOf(place.template), argv });
+  const root = await realpath(await runtime.rootOf(place.template));
+  await writeBundle({ directory: bundle, root, argv });
   const words = ["run", "--bundle", bundle, id];
   return { id, child: startChild(callOf(runtime, stateDir, words), input), stateDir };
 }
