@@ -42,14 +42,15 @@ export async function setUp({ parts = "host", again, prefix = runcPrefix, stateD
 /** Compiles the agent, the supervisor, the kernels and the library. */
 async function build() {
   await stage("agent and supervisor", async (detail) => {
-    const onLine = (line) => detail(line.replace("build-native: ", ""));
     const script = join(root, "scripts/build-native.mjs");
-    const said = [];
-    await must([process.execPath, script], {
-      cwd: root,
-      onLine: (line) => said.push(line) && onLine(line),
-    });
-    return said.every((line) => line.endsWith("unchanged")) ? skipped("unchanged") : "build/native";
+    let made = 0;
+    const onLine = (line) => {
+      if (line.endsWith("unchanged")) return;
+      made += 1;
+      detail(line.replace("build-native: ", ""));
+    };
+    await must([process.execPath, script], { cwd: root, onLine });
+    return made === 0 ? skipped("unchanged") : "build/native";
   });
   await stage("library", async () => {
     if (isCompiled()) return skipped("unchanged");
