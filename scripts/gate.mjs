@@ -4,7 +4,8 @@
 //   npm test [-- --only NAME,NAME]
 //
 // --only runs some checks or suites, after as much of the set-up as they need: format, lint, types, law, dead-code, package,
-// go-format, go-vet, go, unit, security, templates, cli, conformance. REQUIRE_DRIVERS=runc,gvisor makes an absent driver a failure.
+// go-format, go-vet, go, unit, security, templates, cli, examples, conformance. REQUIRE_DRIVERS=runc,gvisor makes an absent driver a
+// failure.
 import { stdout } from "node:process";
 import { parseArgs } from "node:util";
 import { staticChecks } from "./gate/static-checks.mjs";

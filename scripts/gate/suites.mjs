@@ -7,17 +7,18 @@ import { say } from "../terminal/stage.mjs";
 import { findGo } from "../setup/go.mjs";
 import { root } from "../setup/root.mjs";
 import { countsOf, newTally } from "./tally.mjs";
-import { withTemplateRoot } from "./template-root.mjs";
+import { withStateDir, withTemplateRoot } from "./templates.mjs";
 
 const marks = { passed: green("passed"), failed: red("failed"), skipped: yellow("not run") };
 
 /** Runs a project of vitest.config.ts. `aloud` writes a line for each test, for suites that take minutes. */
-export async function vitestSuite(project, { aloud, detail }) {
+export async function vitestSuite(project, { aloud, detail, environment }) {
   const tally = newTally();
   const { code, lines } = await run(
     [process.execPath, join(root, "scripts/gate/run-vitest.mjs"), project],
     {
       cwd: root,
+      environment,
       onMessage: ({ name, state, note, tookMs, errors }) => {
         tally.add({ name, state, words: state === "failed" ? errors.join("\n") : note });
         if (aloud) sayTest({ name, state, note, tookMs });
@@ -40,9 +41,14 @@ function sayTest({ name, state, note, tookMs }) {
   say(`  ${marks[state] ?? state}  ${name} ${dim(`(${readableMs(tookMs)})`)}${dim(reason)}`);
 }
 
-/** The conformance suite; a driver that `REQUIRE_DRIVERS` names and of which no case passed is a failure. */
+/**
+ * The conformance suite, in a state directory of its own, so that no other sandbox of this host is in its way. A driver that
+ * `REQUIRE_DRIVERS` names and of which no case passed is a failure.
+ */
 export async function conformanceSuite(options) {
-  const tally = await vitestSuite("conformance", options);
+  const tally = await withStateDir((stateDir) =>
+    vitestSuite("conformance", { ...options, environment: { COFFERDAM_STATE_DIR: stateDir } }),
+  );
   const required = (env.REQUIRE_DRIVERS ?? "").split(",").filter((name) => name !== "");
   for (const driver of required) {
     if (!tally.passed.some((name) => name.startsWith(`${driver} > `)))

@@ -1,5 +1,5 @@
-// A template's root, for tests that start what runs inside on this host.
-import { mkdtempSync, rmSync } from "node:fs";
+// The host's templates, for tests that leave no trace in them.
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -10,8 +10,8 @@ import { root } from "../setup/root.mjs";
  * with whatever it writes in memory and gone with it: `work({ prefix, path })`.
  */
 export async function withTemplateRoot(work) {
-  const { defaultStateDir } = await import(pathToFileURL(join(root, "dist/index.js")).href);
-  const images = await import(pathToFileURL(join(root, "dist/images/templates.js")).href);
+  const { defaultStateDir } = await built("index.js");
+  const images = await built("images/templates.js");
   const { rootfs } = await images.templates(defaultStateDir).resolve("code-interpreter");
   const directory = mkdtempSync(join(tmpdir(), "cofferdam-gate-"));
   const script = [
@@ -27,4 +27,21 @@ export async function withTemplateRoot(work) {
   } finally {
     rmSync(directory, { recursive: true, force: true });
   }
+}
+
+/** Gives `work` a state directory with the host's templates and nothing else, gone afterwards. */
+export async function withStateDir(work) {
+  const { defaultStateDir } = await built("index.js");
+  const directory = mkdtempSync(join(tmpdir(), "cofferdam-gate-state-"));
+  symlinkSync(join(defaultStateDir, "templates"), join(directory, "templates"));
+  try {
+    return await work(directory);
+  } finally {
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+/** A module of the library as it ships. */
+function built(file) {
+  return import(pathToFileURL(join(root, "dist", file)).href);
 }
