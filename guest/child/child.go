@@ -339,7 +339,7 @@ func (c *Child) KillTree(ctx context.Context, reason Reason) error {
 	default:
 		c.intent.CompareAndSwap(nil, &reason)
 	}
-	if err := c.branch.kill(ctx, c.PID); err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, syscall.ENODEV) {
+	if err := c.branch.kill(ctx, c.PID); err != nil && !isGone(err) {
 		return err
 	}
 	select {
@@ -349,6 +349,11 @@ func (c *Child) KillTree(ctx context.Context, reason Reason) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// isGone tells whether a branch was found empty and given back while it was looked at.
+func isGone(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EBADF)
 }
 
 // isEmptying tells whether a process is over whose descendants are not.

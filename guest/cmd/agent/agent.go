@@ -25,7 +25,7 @@ func build(holder *settings.Holder, options child.Options) (http.Handler, *child
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGCHLD)
 	// Not ignored, which the children would inherit: `yes | head` must end by SIGPIPE.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE, syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM)
 	table := child.NewTable(options)
 	go table.Reap(context.Background(), signals)
 	parts := serve.NewParts()
