@@ -91,6 +91,10 @@ function startError(error: SandboxError): SandboxError {
   if (error.code === "invalid" && error.field === undefined && error.message.startsWith("cwd ")) {
     return new SandboxError("invalid", error.message, { field: "cwd", cause: error });
   }
+  if (error.field === undefined && /^(program '|process\.args)/.test(error.message)) {
+    const { code, message } = error;
+    return new SandboxError(code, message, { field: "argv", cause: error });
+  }
   return error;
 }
 
