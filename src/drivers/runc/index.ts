@@ -7,21 +7,19 @@ import { runcEnforcement } from "./enforcement.ts";
 import { requireNoNewNamespaces } from "./inspect.ts";
 import { maskedPaths, readonlyPaths } from "./kernel-paths.ts";
 
-/** What the agent works with. It hands none of it on: its bounding set is empty, so no process that it starts has any. */
+/** What the agent works with. It empties its bounding set before it starts anything, so that no other process has any. */
 const agentCapabilities = [
   "CAP_CHOWN",
   "CAP_DAC_OVERRIDE",
   "CAP_FOWNER",
   "CAP_FSETID",
   "CAP_KILL",
+  "CAP_SETPCAP",
   "CAP_SETGID",
   "CAP_SETUID",
   "CAP_SYS_PTRACE",
   "CAP_SYS_RESOURCE",
 ];
-
-/** The agent is the last that the kernel ends when memory runs out. */
-const agentScore = -900;
 
 const namespaces = ["pid", "mount", "ipc", "uts", "network", "cgroup", "user"];
 
@@ -74,13 +72,10 @@ function container({ spec, idRange, group }: ContainerFacts): ContainerConfig {
   return {
     process: {
       noNewPrivileges: true,
-      oomScoreAdj: agentScore,
       capabilities: {
-        bounding: [],
-        inheritable: agentCapabilities,
+        bounding: agentCapabilities,
         permitted: agentCapabilities,
         effective: agentCapabilities,
-        ambient: [],
       },
     },
     mounts: [
