@@ -18,7 +18,8 @@ import { Failure } from "./terminal/run-process.mjs";
 import { heading, say, stage } from "./terminal/stage.mjs";
 
 const checksAtOnce = 2;
-const shownNotRun = 40;
+/** Names of what did not run, for each reason. */
+const shownNotRun = 5;
 const needsPackages = new Set(["format", "lint", "types", "law", "dead-code"]);
 const needsBuild = new Set(["package", "go-format", "go-vet", "unit", "security"]);
 const suites = [
@@ -99,9 +100,20 @@ async function runSuite({ title, run }, tally) {
 
 function report({ failures, notRun }, tookMs) {
   heading("Result");
-  for (const { name, words } of notRun.slice(0, shownNotRun))
-    say(`${yellow("not run")} ${name}: ${words.replace(/^not run: /, "")}`);
-  if (notRun.length > shownNotRun) say(`and ${notRun.length - shownNotRun} more that did not run`);
+  for (const [reason, names] of byReason(notRun)) {
+    say(`${yellow("not run")}: ${reason}`);
+    for (const name of names.slice(0, shownNotRun)) say(`  ${name}`);
+    if (names.length > shownNotRun) say(`  and ${names.length - shownNotRun} more`);
+  }
   for (const { name } of failures) say(`${red("failed")} ${name}`);
   say(`took ${readableMs(tookMs)}`);
+}
+
+function byReason(notRun) {
+  const reasons = new Map();
+  for (const { name, words } of notRun) {
+    const reason = words.replace(/^not[ -]run: /, "");
+    reasons.set(reason, [...(reasons.get(reason) ?? []), name]);
+  }
+  return reasons;
 }
