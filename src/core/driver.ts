@@ -92,11 +92,24 @@ export interface Machine extends AsyncDisposable {
   readonly ports: Ports | undefined;
   readonly power: Power | undefined;
   readonly snapshots: Snapshots | undefined;
+  /** Where a proxy finds the agent and the ports; `undefined` where nothing but this seam reaches them. */
+  readonly reach: Reach | undefined;
   /** Resolves with the reason once the machine has ended, however it ends. */
   readonly ended: Promise<EndReason>;
   /** Kills the machine and resolves when nothing of it is left. Idempotent. */
   [Symbol.asyncDispose](): Promise<void>;
 }
+
+/** A way to a machine, as data: who copies bytes needs no driver. */
+export type Reach =
+  /** A unix socket of this host whose connections begin with a line: `PUBLIC` for the agent, `PORT <n>` for a port. */
+  | { readonly kind: "socket"; readonly path: string }
+  /** An HTTP service that serves each port at an address of its own. */
+  | {
+      readonly kind: "http";
+      readonly url: (port: number) => string;
+      readonly headers: Readonly<Record<string, string>>;
+    };
 
 /** A two-way stream of bytes to a port inside the machine. */
 export interface Ports {

@@ -1,5 +1,5 @@
 import { type OnReadOpts, type Socket, connect } from "node:net";
-import type { EndReason } from "../core/driver.ts";
+import type { EndReason, Reach } from "../core/driver.ts";
 import type { Resources } from "../core/spec.ts";
 
 /**
@@ -27,6 +27,7 @@ export interface MachineAccess {
   /** Whether the machine has kernels (`code`). */
   readonly code: boolean;
   readonly dial: Dial;
+  readonly reach: Reach | undefined;
   /** The note that the supervisor leaves behind: why the machine ended, where that is known. */
   readonly endNote?: () => Promise<EndReason | undefined>;
   /** How long a broken connection waits to hear whether the machine has ended, and why. Milliseconds; default 1000. */

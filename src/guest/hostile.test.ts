@@ -102,6 +102,7 @@ describe("a machine whose bytes are hostile", () => {
       own: false,
       code: true,
       dial: dialSocket(path),
+      reach: undefined,
       patienceMs: 0,
     });
   });

@@ -55,6 +55,7 @@ function machineOver(access: MachineAccess, control: ControlChannel): Machine {
     code: access.code ? guestCode(http) : undefined,
     ports: guestPorts(access.dial, line, using),
     power: undefined,
+    reach: access.reach,
     snapshots: undefined,
     ended,
     [Symbol.asyncDispose]: dispose,

@@ -66,6 +66,7 @@ export async function hostileMachine(malice: Malice): Promise<HostileMachine> {
     own: true,
     code: true,
     dial: dialSocket(path),
+    reach: undefined,
   });
   return {
     machine,

@@ -76,6 +76,7 @@ export function accessOf(
     own,
     code: true,
     dial: dialSocket(places.socket),
+    reach: { kind: "socket", path: places.socket },
     endNote: () => readEndNote(stateDir, id),
   };
 }
