@@ -216,7 +216,10 @@ func (m *Machine) start(ctx context.Context) error {
 	if err := m.sendSetup(); err != nil {
 		return failure.Wrap(err, "send the set-up")
 	}
-	m.runtime, err = launch.Start(m.plan.Runtime, launch.Place{Mounts: m.mounts, Group: m.group}, agentEnd)
+	err = m.timings.measure("fork", func() (err error) {
+		m.runtime, err = launch.Start(m.plan.Runtime, launch.Place{Mounts: m.mounts, Group: m.group}, agentEnd)
+		return err
+	})
 	if err != nil {
 		return err
 	}

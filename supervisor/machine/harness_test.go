@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -237,25 +236,9 @@ func (m *made) wait() (reason string) {
 	return note.Reason
 }
 
-// traces are all that this host shows of a machine.
-func traces(t *testing.T, b *bench, id string) string {
-	t.Helper()
-	script := `find /sys/fs/cgroup -name "*$1*"
-grep -l "$1" /sys/block/loop*/loop/backing_file
-grep "$1" /proc/net/unix
-ls -d "$2"/machines/"$1"
-grep -l "$1" /proc/[0-9]*/mountinfo
-for p in /proc/[0-9]*; do
-  if grep -q "^State:.Z" $p/status; then continue; fi
-  if grep -q "$1" $p/cgroup || { tr '\0' ' ' < $p/cmdline | grep "$1" | grep -qv traces-of; }; then echo $p; fi
-done`
-	out, _ := exec.Command("sh", "-c", "("+script+") 2>/dev/null", "traces-of", id, b.state).Output()
-	return strings.TrimSpace(string(out))
-}
-
 func (m *made) leavesNothing() {
 	m.t.Helper()
-	if left := traces(m.t, m.b, m.id); left != "" {
+	for _, left := range traces(m.b, m.id) {
 		m.t.Errorf("left: %s", left)
 	}
 }
