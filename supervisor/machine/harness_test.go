@@ -103,7 +103,7 @@ func (b *bench) plan(t *testing.T, r runtime, change func(plan fields)) (id, dir
 		start = append(start, "--ignore-cgroups", "--network=none", "--platform=systrap", "--overlay2=none", "--host-uds=none")
 		end = append(end, "--pass-fd", "3:3", id)
 	}
-	powers := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID", "CAP_KILL", "CAP_SYS_ADMIN"}
+	powers := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_SYS_ADMIN"}
 	config := fields{
 		"ociVersion": "1.0.2", "hostname": "m", "linux": linux, "root": fields{"path": mountPoint},
 		"process": fields{"args": []string{"/agent"}, "cwd": "/", "env": []string{"PATH=/"}, "user": fields{"uid": 0, "gid": 0},
