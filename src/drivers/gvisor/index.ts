@@ -10,7 +10,7 @@ const namespaces = ["pid", "mount", "ipc", "uts", "network"];
 
 /** Threads of gVisor itself, and what it needs on the host for each process and thread of the guest. */
 const ownThreads = 192;
-const threadsEach = 2;
+const threadsEach = 3;
 
 const preset: Preset = {
   name: "gvisor",
