@@ -13,7 +13,9 @@ type reaper struct {
 	// main is whose end is the machine's.
 	main    int
 	pidFile string
-	ended   chan syscall.WaitStatus
+	// followed tells that the runtime has detached, and main is the machine's first process.
+	followed bool
+	ended    chan syscall.WaitStatus
 	// early are the ends of others while the runtime has not said which is the machine's first process.
 	early map[int]syscall.WaitStatus
 }
@@ -41,9 +43,7 @@ func reapAll(pid int, pidFile string) (<-chan syscall.WaitStatus, <-chan struct{
 
 func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
 	if pid != r.main {
-		if r.pidFile != "" && len(r.early) < 1024 {
-			r.early[pid] = status
-		}
+		r.other(pid, status)
 		return
 	}
 	if r.pidFile == "" || status.ExitStatus() != 0 {
@@ -55,11 +55,26 @@ func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
 	first, err := readPid(r.pidFile)
 	r.pidFile = ""
 	r.main = first
+	r.followed = true
 	if over, known := r.early[first]; known {
 		status, err = over, os.ErrProcessDone
 	}
 	r.early = nil
 	if err != nil {
+		r.ended <- status
+		r.main = 0
+	}
+}
+
+// other takes the end of a child that is not the machine's first process. Beside that one, a runtime that detached leaves
+// only what the machine cannot live without, as gVisor's gofer.
+func (r *reaper) other(pid int, status syscall.WaitStatus) {
+	switch {
+	case r.pidFile != "":
+		if len(r.early) < 1024 {
+			r.early[pid] = status
+		}
+	case r.followed && r.main != 0:
 		r.ended <- status
 		r.main = 0
 	}
