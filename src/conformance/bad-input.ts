@@ -121,7 +121,7 @@ export const badInputCases: readonly Case[] = topic("bad-input", [
     async check({ sandbox }) {
       const { commands, files } = await sandbox();
       await refusedField(commands.run("a\0b"), "command", "invalid");
-      await refusedField(commands.run(["echo", "a\0b"]), "command", "invalid");
+      await refusedField(commands.run(["echo", "a\0b"]), "command[1]", "invalid");
       await refusedField(commands.run("true", { envs: { A: "x\0y" } }), "envs.A", "invalid");
       await refusedField(commands.run("true", { cwd: "/tmp\0/x" }), "cwd", "invalid");
       await refusedField(commands.run("true", { user: "root\0" }), "user", "invalid");

@@ -45,7 +45,9 @@ export const isolationCases: readonly Case[] = topic("isolation", [
       const machine = track(await driver.open(id));
       for (const user of ["user", "root"])
         assert.deepEqual(await probe(machine, searchProbe, { user, values: reversed(token) }), []);
-      const first = await output(machine, "tr '\\0' '\\n' < /proc/1/environ", { user: "root" });
+      const { stdout: first } = await run(machine, "tr '\\0' '\\n' < /proc/1/environ", {
+        user: "root",
+      });
       assert.doesNotMatch(
         first,
         /NODE|npm|SSH|AWS|TOKEN|SECRET|E2B_/i,

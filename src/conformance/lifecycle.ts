@@ -95,7 +95,10 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
       await Promise.all([
         end(),
         end(),
-        driver.open(machine.id).then((opened) => opened[Symbol.asyncDispose]()),
+        driver.open(machine.id).then(
+          (opened) => opened[Symbol.asyncDispose](),
+          (gone: unknown) => refused(Promise.reject(gone), "not-found"),
+        ),
       ]);
       await end();
       assert.equal(await machine.ended, "killed");

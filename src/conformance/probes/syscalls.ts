@@ -94,7 +94,7 @@ try: first = int(open("/proc/1/maps").readline().split("-")[0], 16)
 except (OSError, ValueError): pass
 remote = IoVec(first, 16)
 call("process_vm_readv 1", number(310, 270), 1, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
-call("process_vm_writev 1", number(311, 271), 1, ctypes.byref(local), 0, ctypes.byref(remote), 0, 0)
+call("process_vm_writev 1", number(311, 271), 1, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)
 pidfd = libc.syscall(434, 1, 0)
 if pidfd >= 0: call("pidfd_getfd 1", 438, pidfd, 3, 0)
 attempt("read /proc/1/mem", lambda: os.pread(os.open("/proc/1/mem", os.O_RDONLY), 16, first))
