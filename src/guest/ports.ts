@@ -15,6 +15,10 @@ export function guestPorts(dial: Dial, lifeline: Lifeline, uses: Uses): Ports {
   return {
     async connect(port, signal): Promise<ByteChannel> {
       if (signal?.aborted === true) throw cancelledBy(signal);
+      if (!(Number.isInteger(port) && port > 0 && port < 65_536))
+        throw new SandboxError("invalid", "port: expected a whole number from 1 to 65535", {
+          field: "port",
+        });
       const done = uses.begin();
       const socket = dial();
       socket.once("close", done);
