@@ -37,7 +37,7 @@ type Call struct {
 
 func newCall(request *http.Request) (*Call, *Error) {
 	call := &Call{Context: request.Context(), Header: request.Header}
-	name, failure := basicUser(request.Header.Get("Authorization"))
+	name, failure := BasicUser(request.Header.Get("Authorization"))
 	if failure != nil {
 		return nil, failure
 	}
@@ -52,7 +52,8 @@ func newCall(request *http.Request) (*Call, *Error) {
 	return call, nil
 }
 
-func basicUser(header string) (string, *Error) {
+// BasicUser answers the user that a header of basic authorisation names; empty when it is of no such kind.
+func BasicUser(header string) (string, *Error) {
 	encoded, isBasic := strings.CutPrefix(header, "Basic ")
 	if !isBasic {
 		return "", nil
