@@ -1,4 +1,4 @@
-import type { Page } from "../store/sandbox-record.ts";
+import type { Page } from "../store/paging.ts";
 import type {
   AuditEntry,
   AuditHead,

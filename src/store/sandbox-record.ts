@@ -1,4 +1,5 @@
 import type { Resources } from "../core/spec.ts";
+import type { Page } from "./paging.ts";
 import type { SandboxState } from "./state-moves.ts";
 
 /** What a pause left behind, to be verified before it is resumed. */
@@ -96,13 +97,6 @@ export interface SandboxListOptions extends SandboxFilter {
   readonly limit?: number;
   /** `nextToken` of the page before. Throws `invalid` for one that this store did not make. */
   readonly token?: string;
-}
-
-/** Part of a list; no row is seen twice and none that stays is missed, whatever is inserted in between. */
-export interface Page<T> {
-  readonly records: readonly T[];
-  /** `undefined`: this is the last page. */
-  readonly nextToken: string | undefined;
 }
 
 /** What a tenant uses now, as its limits count it. */

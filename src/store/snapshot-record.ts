@@ -1,4 +1,4 @@
-import type { Page } from "./sandbox-record.ts";
+import type { Page } from "./paging.ts";
 
 export interface SnapshotRecord {
   readonly id: string;

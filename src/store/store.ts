@@ -1,6 +1,8 @@
 import type { ApiKeys } from "./api-key.ts";
+import type { StoreDatabase } from "./database.ts";
 import type { MetricsSamples } from "./metrics-samples.ts";
 import type { Sandboxes } from "./sandbox-record.ts";
+import type { StoreKind } from "./schema.ts";
 import type { Snapshots } from "./snapshot-record.ts";
 import type { Templates } from "./template-record.ts";
 import type { Tenants } from "./tenant.ts";
@@ -19,7 +21,9 @@ export type StorePlace =
  * `disk-full`. `src/audit/audit-log.ts` opens the audit log over it.
  */
 export interface Store extends AsyncDisposable {
-  readonly kind: "sqlite" | "postgresql";
+  readonly kind: StoreKind;
+  /** The tables themselves, for the audit log. */
+  readonly database: StoreDatabase;
   readonly tenants: Tenants;
   readonly keys: ApiKeys;
   readonly sandboxes: Sandboxes;

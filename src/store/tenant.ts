@@ -6,7 +6,7 @@ export interface TenantLimits {
   readonly maxCpus: number;
   /** Memory of all of those together. MiB. */
   readonly maxMemoryMiB: number;
-  /** Longest lifetime that a sandbox may ask for. Milliseconds. */
+  /** Longest lifetime that a sandbox may ask for; judged by whoever sets it, not by the store. Milliseconds. */
   readonly maxLifetimeMs: number;
   readonly createsPerMinute: number;
 }

@@ -1,0 +1,128 @@
+import { z } from "zod";
+import type { Resources } from "../core/spec.ts";
+import { count, digest, longText, positive, shortText, stored, textPairs, time } from "./door.ts";
+import type { NewSandbox, PausedImage, SandboxChanges, SandboxRecord } from "./sandbox-record.ts";
+import type { SandboxTable } from "./schema.ts";
+
+const longestNetworkCharacters = 65_536;
+
+const resourcesSchema: z.ZodType<Resources> = z.strictObject({
+  cpus: positive,
+  memoryMiB: positive,
+  diskMiB: positive,
+  pids: positive,
+  openFiles: positive,
+});
+
+/** What JSON can hold, within bounds. */
+export const network: z.ZodType = z
+  .json()
+  .refine((value) => JSON.stringify(value).length <= longestNetworkCharacters, "is too long");
+
+export const newSandboxSchema: z.ZodType<NewSandbox> = z.strictObject({
+  id: shortText,
+  tenantId: shortText,
+  keyId: shortText.nullable(),
+  driver: shortText,
+  template: shortText,
+  metadata: textPairs,
+  resources: resourcesSchema,
+  startedAt: time,
+  endAt: time,
+  idleTimeoutMs: count,
+  onTimeout: z.enum(["kill", "pause"]),
+  pauseKeeps: z.enum(["memory", "filesystem"]),
+  autoResume: z.boolean(),
+  domain: shortText.nullable(),
+  network,
+  secrets: z.strictObject({
+    envdAccessToken: shortText.nullable(),
+    trafficAccessToken: shortText.nullable(),
+    envs: textPairs,
+  }),
+});
+
+export const changesSchema: z.ZodType<SandboxChanges> = z.strictObject({
+  endAt: time.exactOptional(),
+  agentVersion: shortText.exactOptional(),
+  onTimeout: z.enum(["kill", "pause"]).exactOptional(),
+  pauseKeeps: z.enum(["memory", "filesystem"]).exactOptional(),
+  autoResume: z.boolean().exactOptional(),
+  pausedImage: z.strictObject({ kind: z.enum(["memory", "filesystem"]), digest }).exactOptional(),
+  endReason: longText.exactOptional(),
+});
+
+export function rowOf(sandbox: NewSandbox): SandboxTable {
+  return {
+    id: sandbox.id,
+    tenant_id: sandbox.tenantId,
+    key_id: sandbox.keyId,
+    driver: sandbox.driver,
+    template: sandbox.template,
+    metadata: JSON.stringify(sandbox.metadata),
+    resources: JSON.stringify(sandbox.resources),
+    cpus: sandbox.resources.cpus,
+    memory_mib: sandbox.resources.memoryMiB,
+    state: "creating",
+    started_at: sandbox.startedAt,
+    end_at: sandbox.endAt,
+    idle_timeout_ms: sandbox.idleTimeoutMs,
+    on_timeout: sandbox.onTimeout,
+    pause_keeps: sandbox.pauseKeeps,
+    auto_resume: Number(sandbox.autoResume),
+    domain: sandbox.domain,
+    network: JSON.stringify(sandbox.network),
+    agent_version: null,
+    paused_kind: null,
+    paused_digest: null,
+    end_reason: null,
+    ended_at: null,
+  };
+}
+
+export function recordOf(row: SandboxTable): SandboxRecord {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    keyId: row.key_id,
+    driver: row.driver,
+    template: row.template,
+    metadata: stored(textPairs, row.metadata),
+    resources: stored(resourcesSchema, row.resources),
+    state: row.state,
+    startedAt: row.started_at,
+    endAt: row.end_at,
+    idleTimeoutMs: row.idle_timeout_ms,
+    onTimeout: row.on_timeout,
+    pauseKeeps: row.pause_keeps,
+    autoResume: row.auto_resume === 1,
+    domain: row.domain,
+    network: stored(network, row.network),
+    agentVersion: row.agent_version,
+    pausedImage: pausedImageOf(row),
+    endReason: row.end_reason,
+    endedAt: row.ended_at,
+  };
+}
+
+function pausedImageOf(row: SandboxTable): PausedImage | null {
+  const { paused_kind: kind, paused_digest: image } = row;
+  return kind === null || image === null ? null : { kind, digest: image };
+}
+
+/** The columns that the changes set. */
+export function columnsOf(changes: SandboxChanges): Partial<SandboxTable> {
+  const { endAt, agentVersion, onTimeout, pauseKeeps, autoResume, pausedImage, endReason } =
+    changes;
+  return {
+    ...(endAt === undefined ? {} : { end_at: endAt }),
+    ...(agentVersion === undefined ? {} : { agent_version: agentVersion }),
+    ...(onTimeout === undefined ? {} : { on_timeout: onTimeout }),
+    ...(pauseKeeps === undefined ? {} : { pause_keeps: pauseKeeps }),
+    ...(autoResume === undefined ? {} : { auto_resume: Number(autoResume) }),
+    ...(pausedImage === undefined
+      ? {}
+      : { paused_kind: pausedImage.kind, paused_digest: pausedImage.digest }),
+    ...(endReason === undefined ? {} : { end_reason: endReason }),
+  };
+}

@@ -1,0 +1,169 @@
+import { sql } from "kysely";
+import { z } from "zod";
+import { SandboxError } from "../core/errors.ts";
+import type { StoreDatabase } from "./database.ts";
+import { digest, parsed, shortText, time } from "./door.ts";
+import { isDuplicate } from "./faults.ts";
+import { limitOf, type Page, pageOf, placeOf } from "./paging.ts";
+import type { Queries, Schema, Writing } from "./schema.ts";
+import type { SnapshotListOptions, SnapshotRecord, Snapshots } from "./snapshot-record.ts";
+
+type Row = Schema["snapshots"];
+
+const snapshotSchema: z.ZodType<SnapshotRecord> = z.strictObject({
+  id: shortText,
+  tenantId: shortText,
+  sandboxId: shortText,
+  driver: shortText,
+  template: shortText,
+  names: z.array(shortText).max(100),
+  digest,
+  createdAt: time,
+});
+
+export function snapshots(database: StoreDatabase): Snapshots {
+  return {
+    create: (snapshot) => create(database, snapshot),
+    find: (idOrName, tenantId) => database.read((queries) => find(queries, { idOrName, tenantId })),
+    list: (options) => database.read((queries) => list(queries, options)),
+    remove: (id, tenantId) =>
+      database.write(
+        async (writing) => {
+          const { numDeletedRows } = await writing
+            .deleteFrom("snapshots")
+            .where("id", "=", id)
+            .where("tenant_id", "=", tenantId)
+            .executeTakeFirstOrThrow();
+          return numDeletedRows > 0;
+        },
+        { survivesPowerLoss: true },
+      ),
+  };
+}
+
+async function create(database: StoreDatabase, snapshot: SnapshotRecord): Promise<SnapshotRecord> {
+  const checked = parsed(snapshotSchema, snapshot);
+  const names = [...new Set(checked.names)].toSorted();
+  return database.write(
+    async (writing) => {
+      await insert(writing, checked);
+      for (const name of names)
+        await writing
+          .insertInto("snapshot_names")
+          .values({ tenant_id: checked.tenantId, name, snapshot_id: checked.id })
+          .onConflict((conflict) =>
+            conflict.columns(["tenant_id", "name"]).doUpdateSet({ snapshot_id: checked.id }),
+          )
+          .execute();
+      return { ...checked, names };
+    },
+    { survivesPowerLoss: true },
+  );
+}
+
+async function insert(writing: Writing, snapshot: SnapshotRecord): Promise<void> {
+  try {
+    await writing
+      .insertInto("snapshots")
+      .values({
+        id: snapshot.id,
+        tenant_id: snapshot.tenantId,
+        sandbox_id: snapshot.sandboxId,
+        driver: snapshot.driver,
+        template: snapshot.template,
+        digest: snapshot.digest,
+        created_at: snapshot.createdAt,
+      })
+      .execute();
+  } catch (cause) {
+    if (!isDuplicate(cause)) throw cause;
+    throw new SandboxError("already-exists", `there is a snapshot ${snapshot.id}`, {
+      field: "id",
+      cause,
+    });
+  }
+}
+
+async function find(
+  queries: Queries,
+  { idOrName, tenantId }: { readonly idOrName: string; readonly tenantId: string },
+): Promise<SnapshotRecord> {
+  const named = queries
+    .selectFrom("snapshot_names")
+    .select("snapshot_id")
+    .where("tenant_id", "=", tenantId)
+    .where("name", "=", idOrName);
+  const rows = await queries
+    .selectFrom("snapshots")
+    .selectAll()
+    .where("tenant_id", "=", tenantId)
+    .where((where) => where.or([where.eb("id", "=", idOrName), where.eb("id", "in", named)]))
+    .execute();
+  const row = rows.find(({ id }) => id === idOrName) ?? rows[0];
+  if (row === undefined) throw new SandboxError("not-found", `there is no snapshot ${idOrName}`);
+  const [record] = await withNames(queries, [row]);
+  return record ?? recordOf(row, []);
+}
+
+async function list(
+  queries: Queries,
+  { tenantId, sandboxId, name, limit: wanted, token }: SnapshotListOptions = {},
+): Promise<Page<SnapshotRecord>> {
+  const limit = limitOf(wanted);
+  const place = placeOf(token);
+  let query = queries.selectFrom("snapshots").selectAll();
+  if (tenantId !== undefined) query = query.where("tenant_id", "=", tenantId);
+  if (sandboxId !== undefined) query = query.where("sandbox_id", "=", sandboxId);
+  if (name !== undefined)
+    query = query.where("id", "in", (builder) =>
+      builder.selectFrom("snapshot_names").select("snapshot_id").where("name", "=", name),
+    );
+  if (place !== undefined)
+    query = query.where(sql<boolean>`(created_at, id) < (${place[0]}, ${place[1]})`);
+  const rows = await query
+    .orderBy("created_at", "desc")
+    .orderBy("id", "desc")
+    .limit(limit + 1)
+    .execute();
+  const page = pageOf(rows, limit, {
+    place: (row) => [row.created_at, row.id],
+    record: (row) => row,
+  });
+  return { ...page, records: await withNames(queries, page.records) };
+}
+
+async function withNames(
+  queries: Queries,
+  rows: readonly Row[],
+): Promise<readonly SnapshotRecord[]> {
+  if (rows.length === 0) return [];
+  const named = await queries
+    .selectFrom("snapshot_names")
+    .select(["snapshot_id", "name"])
+    .where(
+      "snapshot_id",
+      "in",
+      rows.map(({ id }) => id),
+    )
+    .orderBy("name")
+    .execute();
+  return rows.map((row) =>
+    recordOf(
+      row,
+      named.filter(({ snapshot_id: id }) => id === row.id).map(({ name }) => name),
+    ),
+  );
+}
+
+function recordOf(row: Row, names: readonly string[]): SnapshotRecord {
+  return {
+    id: row.id,
+    tenantId: row.tenant_id,
+    sandboxId: row.sandbox_id,
+    driver: row.driver,
+    template: row.template,
+    names,
+    digest: row.digest,
+    createdAt: row.created_at,
+  };
+}
