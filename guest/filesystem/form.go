@@ -22,8 +22,11 @@ func (u *upload) form(body io.Reader, boundary string) ([]written, *problem) {
 	taken := map[string]bool{}
 	for {
 		part, err := parts.NextRawPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && len(files) > 0 {
 			return files, nil
+		}
+		if errors.Is(err, io.EOF) {
+			return nil, invalid("the form has no part named file")
 		}
 		if err != nil {
 			return nil, invalid("the form is malformed: " + err.Error())
