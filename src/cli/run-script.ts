@@ -1,4 +1,3 @@
-import type { EndReason } from "../core/driver.ts";
 import type { CodeError } from "../core/code.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { Execution, OutputMessage, Result } from "../core/execution.ts";
@@ -9,6 +8,7 @@ import { type CodeEnd, codeEnd } from "./exit-code.ts";
 import { type Opened, type Wanted, freshSandbox } from "./fresh.ts";
 import { type Album, album, pictureOf } from "./pictures.ts";
 import { interruptedBy } from "./interruption.ts";
+import { refuseMemoryLoss, withEndReason } from "./end-reason.ts";
 import { exitCodeOf } from "./report.ts";
 import type { Script } from "./script.ts";
 import type { Terminal } from "./terminal.ts";
@@ -86,7 +86,7 @@ async function inSandbox(host: Host, run: ScriptRun, facts: RunFacts): Promise<v
   try {
     await work(made, run, facts);
   } catch (cause) {
-    throw await withReason(cause, sandbox.ended);
+    throw await withEndReason(cause, sandbox.ended);
   } finally {
     await timed(timings, "endMs", () => sandbox[Symbol.asyncDispose]());
   }
@@ -110,6 +110,7 @@ async function work({ sandbox, machine }: Opened, run: ScriptRun, facts: RunFact
       onResult: (result) => shown(result, { run, facts, pictures }),
     }),
   );
+  await refuseMemoryLoss(facts.execution.error, sandbox.ended);
   if (run.downloads.length > 0)
     facts.downloaded = await timed(timings, "downloadMs", () =>
       download(machine.files, run.downloads, signal),
@@ -133,27 +134,6 @@ async function timed<T>(timings: Timings, stage: keyof Timings, act: () => Promi
   } finally {
     timings[stage] = performance.now() - begun;
   }
-}
-
-const reasonWaitMs = 500;
-
-/** A sandbox that was lost because its memory ran out is an out-of-memory, not a riddle. */
-async function withReason(cause: unknown, ended: Promise<EndReason>): Promise<SandboxError> {
-  const error = SandboxError.from(cause);
-  if (error.code !== "lost") return error;
-  const reason = await Promise.race([ended, soon()]);
-  if (reason !== "out-of-memory") return error;
-  return new SandboxError("out-of-memory", "the sandbox's memory ran out", {
-    field: "resources.memoryMiB",
-    mend: "give it more with --memory",
-    cause: error,
-  });
-}
-
-function soon(): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, reasonWaitMs, undefined);
-  });
 }
 
 async function failure(cause: unknown, run: ScriptRun, facts: RunFacts): Promise<number> {

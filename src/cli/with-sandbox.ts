@@ -1,5 +1,6 @@
 import type { SandboxOptions } from "../core/options.ts";
 import type { Host } from "./assemble.ts";
+import { withEndReason } from "./end-reason.ts";
 import { type Opened, freshSandbox, opened } from "./fresh.ts";
 import { type SandboxFlags, sandboxOptions } from "./options.ts";
 import type { Terminal } from "./terminal.ts";
@@ -21,7 +22,7 @@ export async function withSandbox<T>(
   work: (sandbox: Opened) => Promise<T>,
 ): Promise<T> {
   const { id, flags, signal, verbose, standard } = place;
-  if (id !== undefined) return work(opened(await host.open(id, flags.driver)));
+  if (id !== undefined) return explained(work, opened(await host.open(id, flags.driver)));
   const made = await freshSandbox(host, terminal, {
     driver: flags.driver,
     options: { ...sandboxOptions(flags, standard), signal },
@@ -29,8 +30,19 @@ export async function withSandbox<T>(
     verbose,
   });
   try {
-    return await work(made);
+    return await explained(work, made);
   } finally {
     await made.sandbox[Symbol.asyncDispose]();
+  }
+}
+
+async function explained<T>(
+  work: (sandbox: Opened) => Promise<T>,
+  { sandbox, machine }: Opened,
+): Promise<T> {
+  try {
+    return await work({ sandbox, machine });
+  } catch (cause) {
+    throw await withEndReason(cause, sandbox.ended);
   }
 }

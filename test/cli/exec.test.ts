@@ -27,7 +27,7 @@ describe.each(await subjects())("exec, create, ls and kill on $name", ({ name, a
     }
     const missing = await cofferdam([...fresh, "--", "no-such-program"]);
     expect(missing.stderr).toContain("no-such-program");
-    expect(missing.code).toBe(127);
+    expect(missing.code).toBe(66);
     expect(await running()).toEqual([]);
   });
 

@@ -58,7 +58,7 @@ export function execCommand(context: Context): Command {
           verbose: globalOptions(command).verbose === true,
           standard: { idleTimeoutMs: 0, lifetimeMs: lifetimeFor(timeoutMs) },
         },
-        ({ machine }) => {
+        async ({ machine }) => {
           const surroundings = { terminal, signal: interruption.signal };
           const asked = commandOf([program, ...rest], { ...flags, timeout: timeoutMs });
           if (flags.tty !== true) return runPiped(machine, asked, surroundings);
