@@ -34,6 +34,8 @@ export class RawConnection {
   /** Whether it can be asked again. */
   reusable = true;
   readonly #socket: Socket;
+  /** Given up. Node asks for space before the socket is there, so it cannot be asked. */
+  #over = false;
   readonly #head: Buffer = Buffer.allocUnsafeSlow(headBytes);
   #headLength = 0;
   #exchange: Exchange | undefined;
@@ -85,11 +87,12 @@ export class RawConnection {
 
   destroy(cause?: Error): void {
     this.reusable = false;
+    this.#over = true;
     this.#socket.destroy(cause);
   }
 
   #space(): Uint8Array {
-    if (this.#socket.destroyed) return nowhere;
+    if (this.#over) return nowhere;
     if (this.#missing === 0) return this.#head.subarray(this.#headLength);
     if (this.#sink !== undefined) return this.#sink.space().subarray(0, this.#missing);
     this.#spill = Buffer.allocUnsafeSlow(Math.min(headBytes, this.#missing));
@@ -152,6 +155,7 @@ export class RawConnection {
 
   #broken(cause: unknown): void {
     this.reusable = false;
+    this.#over = true;
     const exchange = this.#exchange;
     const sink = this.#sink;
     this.#exchange = undefined;
