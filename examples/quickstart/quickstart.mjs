@@ -9,7 +9,15 @@ import { Sandbox } from "cofferdam";
 
 const here = import.meta.dirname;
 const plot = "seattle-weather.png";
-const shownOptions = ["egress", "memory", "pids", "disk", "sudo", "userNamespace", "kernel"];
+const shownOptions = [
+  "egress",
+  "memoryMiB",
+  "pids",
+  "diskMiB",
+  "systemCalls",
+  "userNamespace",
+  "sudo",
+];
 
 const paint = (style, text) => (stdout.isTTY ? styleText(style, text) : text);
 const say = (text = "") => stdout.write(`${text}\n`);
@@ -61,9 +69,11 @@ function showExecution({ logs, text, error }) {
 
 function showEnforcement(report) {
   say(`\n${paint("bold", "What enforces what")}`);
-  const shown = report.filter(({ option }) => shownOptions.some((name) => option.includes(name)));
-  for (const { option, value, by, where } of shown)
-    say(`  ${option.padEnd(22)}${value}; ${paint("dim", `${by} (${where})`)}`);
+  for (const name of shownOptions) {
+    const found = report.find(({ option }) => option.split(".").at(-1) === name);
+    if (found === undefined) continue;
+    say(`  ${name.padEnd(15)}${found.value}\n${" ".repeat(17)}${paint("dim", found.by)}`);
+  }
 }
 
 function showTimes() {

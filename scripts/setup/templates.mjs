@@ -1,6 +1,7 @@
 // The built-in templates, built by the command line that set-up has compiled.
 import { join } from "node:path";
 import process from "node:process";
+import { isTerminal } from "../terminal/paint.mjs";
 import { must } from "../terminal/run-process.mjs";
 import { root } from "./root.mjs";
 
@@ -18,7 +19,9 @@ export async function missingTemplates(stateDir) {
 
 export async function buildTemplate(name, { stateDir, detail }) {
   const command = [...commandLine, ...place(stateDir), "template", "build", name];
-  await must(command, { onLine: (line) => detail(line.replace(`${name}: `, "")) });
+  const percent = isTerminal ? "" : / \(\d+ %\)$/;
+  const onLine = (line) => detail(line.replace(`${name}: `, "").replace(percent, ""));
+  await must(command, { onLine });
 }
 
 function place(stateDir) {
