@@ -1,4 +1,6 @@
 import type { Page } from "../store/paging.ts";
+import type { Store } from "../store/store.ts";
+import { appender } from "./append.ts";
 import type {
   AuditEntry,
   AuditHead,
@@ -7,8 +9,11 @@ import type {
   AuditVerdict,
   VerifyOptions,
 } from "./audit-record.ts";
+import { headOf } from "./head.ts";
+import { queryAudit } from "./query.ts";
+import { verifyAudit } from "./verify.ts";
 
-/** The append-only record of a store, each entry chained to the one before. Opened by `openAuditLog(store)`. */
+/** The append-only record of a store, each entry chained to the one before. */
 export interface AuditLog {
   /** Resolves once the entry is written. Entries that wait together are written in one step, in the order of the calls. */
   append(entry: AuditEntry): Promise<AuditRecord>;
@@ -18,4 +23,14 @@ export interface AuditLog {
   head(): Promise<AuditHead>;
   /** Reads the whole chain, in bounded memory; what is appended meanwhile is not part of it. */
   verify(options?: VerifyOptions): Promise<AuditVerdict>;
+}
+
+/** The audit log of a store; its life is the store's. */
+export function openAuditLog({ database }: Pick<Store, "database">): AuditLog {
+  return {
+    append: appender(database),
+    query: (query) => database.read((queries) => queryAudit(queries, query)),
+    head: () => database.read(headOf),
+    verify: (options) => verifyAudit(database, options),
+  };
 }
