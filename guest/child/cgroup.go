@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"syscall"
@@ -120,7 +121,9 @@ func (b *fdBranch) write(name, text string) error {
 // mountTree does the same in the cgroup file system of gVisor's kernel, where a thread moves itself and forks.
 type mountTree struct {
 	path string
-	next atomic.Uint64
+	// limit is a group of another hierarchy that holds all commands together; empty where there is none.
+	limit string
+	next  atomic.Uint64
 }
 
 type mountBranch struct {
@@ -142,7 +145,18 @@ func (b *mountBranch) enter() (func(), error) {
 	if err := writeText(b.path+"/tasks", "0"); err != nil {
 		return nil, err
 	}
-	return func() { _ = writeText(b.tree.path+"/tasks", "0") }, nil
+	leave := func() { _ = writeText(b.tree.path+"/tasks", "0") }
+	if b.tree.limit == "" {
+		return leave, nil
+	}
+	if err := writeText(b.tree.limit+"/tasks", "0"); err != nil {
+		leave()
+		return nil, err
+	}
+	return func() {
+		_ = writeText(filepath.Dir(b.tree.limit)+"/tasks", "0")
+		leave()
+	}, nil
 }
 
 func (b *mountBranch) members(int) ([]int, error) {

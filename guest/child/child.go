@@ -84,6 +84,8 @@ type Options struct {
 	CgroupRoot *os.File
 	// CgroupMount is the path of gVisor's own cgroup file system; empty where there is none.
 	CgroupMount string
+	// CgroupLimit is a group of another hierarchy there, one level below its root, that limits all commands together.
+	CgroupLimit string
 	// OutOfMemoryKills asks how many processes the kernel has killed for want of memory.
 	OutOfMemoryKills func(context.Context) (int, error)
 }
@@ -99,7 +101,7 @@ func NewTable(options Options) *Table {
 	case options.CgroupRoot != nil:
 		table.tree = &fdTree{root: options.CgroupRoot}
 	case options.CgroupMount != "":
-		table.tree = &mountTree{path: options.CgroupMount}
+		table.tree = &mountTree{path: options.CgroupMount, limit: options.CgroupLimit}
 	default:
 		table.tree = table.fallback
 	}

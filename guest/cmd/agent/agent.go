@@ -76,7 +76,7 @@ func serveChannel() error {
 	case "fd":
 		options.CgroupRoot = file
 	case "cgroupfs":
-		options.CgroupMount = mountCgroups()
+		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids)
 	}
 	handler, _ := build(holder, options)
 	listener := channel.NewListener()

@@ -2,20 +2,39 @@ package main
 
 import (
 	"os"
+	"strconv"
 	"syscall"
 )
 
-const cgroupMount = "/run/.cofferdam-cgroup"
+const cgroupMounts = "/run/.cofferdam-cgroups"
 
-// mountCgroups mounts the cgroup file system of gVisor's own kernel where only root can look; empty when it cannot be had.
-func mountCgroups() string {
-	if os.MkdirAll(cgroupMount, 0o700) != nil {
-		return ""
+// mountCgroups mounts the cgroup file systems of gVisor's own kernel where only root can look: one in which each command
+// is followed, and one whose group holds all commands to their number. A path is empty when it cannot be had.
+func mountCgroups(pids int) (commands, limit string) {
+	commands, ok := mountCgroup("job")
+	if !ok {
+		return "", ""
 	}
-	if syscall.Mount("none", cgroupMount, "cgroup", syscall.MS_NOSUID|syscall.MS_NOEXEC|syscall.MS_NODEV, "pids") != nil {
-		return ""
+	limits, ok := mountCgroup("pids")
+	if !ok || pids <= 0 {
+		return commands, ""
 	}
-	return cgroupMount
+	limit = limits + "/commands"
+	if os.Mkdir(limit, 0o700) != nil {
+		return commands, ""
+	}
+	if os.WriteFile(limit+"/pids.max", []byte(strconv.Itoa(pids)), 0) != nil {
+		return commands, ""
+	}
+	return commands, limit
+}
+
+func mountCgroup(controller string) (path string, ok bool) {
+	path = cgroupMounts + "/" + controller
+	if os.MkdirAll(path, 0o700) != nil {
+		return "", false
+	}
+	return path, syscall.Mount("none", path, "cgroup", syscall.MS_NOSUID|syscall.MS_NOEXEC|syscall.MS_NODEV, controller) == nil
 }
 
 // limitNamespaces forbids new namespaces in this machine's user namespace. Where the files are not there or not ours to
