@@ -114,14 +114,20 @@ func (t *tree) add(ctx context.Context, relative string, tell func(name string))
 	return nil
 }
 
-func (t *tree) addOne(relative string, tell func(name string)) (inside []string, err error) {
+func (t *tree) addOne(relative string, tell func(name string)) ([]string, error) {
 	if len(t.directories) >= maxDirectories {
 		return nil, errTooMany
 	}
-	mask := uint32(watchedEvents)
+	mask, flags := uint32(watchedEvents), 0
 	if relative != "." {
-		mask |= syscall.IN_DONT_FOLLOW
+		mask, flags = mask|syscall.IN_DONT_FOLLOW, syscall.O_NOFOLLOW
 	}
+	// Opened first: gVisor lets anybody watch what he may not read.
+	opened, err := openDirectory(t.place(relative), flags)
+	if err != nil {
+		return nil, err
+	}
+	defer opened.Close()
 	watch, err := syscall.InotifyAddWatch(t.fd, t.place(relative), mask)
 	if errors.Is(err, syscall.ENOSPC) {
 		return nil, errTooMany
@@ -133,20 +139,11 @@ func (t *tree) addOne(relative string, tell func(name string)) (inside []string,
 	if !t.isRecursive {
 		return nil, nil
 	}
-	return t.inside(relative, tell)
+	return inside(opened, relative, tell)
 }
 
 // inside answers the directories in one, and tells of all that is there.
-func (t *tree) inside(relative string, tell func(name string)) ([]string, error) {
-	flags := syscall.O_NOFOLLOW
-	if relative == "." {
-		flags = 0
-	}
-	opened, err := openDirectory(t.place(relative), flags)
-	if err != nil {
-		return nil, err
-	}
-	defer opened.Close()
+func inside(opened *os.File, relative string, tell func(name string)) ([]string, error) {
 	var directories []string
 	for {
 		some, err := opened.ReadDir(512)

@@ -104,8 +104,9 @@ func (s *Service) watchDir(call *connect.Call, request *watchRequest, out *conne
 	if out.SendRaw([]byte(`{"start":{}}`)) != nil {
 		return nil
 	}
-	for {
-		events, err := t.next(ctx)
+	feed := collect(ctx, t)
+	for range feed.news {
+		events, err := feed.take()
 		if sendEvents(out, events) != nil {
 			return nil
 		}
@@ -113,6 +114,7 @@ func (s *Service) watchDir(call *connect.Call, request *watchRequest, out *conne
 			return watchEnd(err, t.root)
 		}
 	}
+	return nil
 }
 
 // sendEvents queues all but the last, which pushes them out.

@@ -224,7 +224,7 @@ func TestAWatchKeepsItselfAliveAndEndsInTime(t *testing.T) {
 func TestAReaderThatIsTooSlowIsToldThatEventsAreLost(t *testing.T) {
 	m := serveFiles(t)
 	watch := m.watch(map[string]any{"path": m.dir}, nil).started()
-	// Nobody reads: the connection fills, and then the kernel's queue.
+	// Nobody reads: the connection fills, and then what waits for it.
 	long := strings.Repeat("n", 200)
 	from, to := m.put("", long+"0"), m.path(long+"1")
 	for range 40_000 {
@@ -278,7 +278,7 @@ func TestAPolledWatchThatNobodyAsksEndsWhenItIsFull(t *testing.T) {
 	m := serveFiles(t)
 	var made watcherRequest
 	m.call("CreateWatcher", "", map[string]any{"path": m.dir}, &made)
-	for i := range maxPolledEvents {
+	for i := range maxWaitingEvents {
 		m.put("", "file")
 		must(t, os.Rename(m.path("file"), m.path("file-"+strconv.Itoa(i%7))))
 	}
@@ -289,7 +289,7 @@ func TestAPolledWatchThatNobodyAsksEndsWhenItIsFull(t *testing.T) {
 		if code == "resource_exhausted" {
 			break
 		}
-		if code != "" || total > maxPolledEvents {
+		if code != "" || total > maxWaitingEvents {
 			t.Fatalf("%q after %d events", code, total)
 		}
 		total += len(got.Events)
