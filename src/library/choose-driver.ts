@@ -17,7 +17,9 @@ export interface Chosen {
 export const defaultStateDir = "/var/lib/cofferdam";
 
 /** Names of the built-in drivers, strongest first. */
-export const driverNames: readonly BuiltinName[] = namesOf(builtinDrivers);
+export const driverNames: readonly BuiltinName[] = Object.keys(builtinDrivers).filter(
+  (name): name is BuiltinName => Object.hasOwn(builtinDrivers, name),
+);
 
 /** What auto found, per state directory, for as long as this process lives: a probe starts a machine. */
 const found: Map<string, Promise<Chosen>> = new Map();
@@ -96,8 +98,4 @@ function isDriver(value: unknown): value is Driver {
   return (
     isObject(value) && typeof value["create"] === "function" && typeof value["name"] === "string"
   );
-}
-
-function namesOf<Name extends string>(record: Readonly<Record<Name, unknown>>): readonly Name[] {
-  return Object.keys(record) as Name[];
 }

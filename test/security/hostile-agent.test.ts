@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { SandboxError } from "../../src/core/errors.ts";
 import { hostileMachine, malices } from "./hostile-agent.ts";
@@ -8,7 +9,14 @@ const patienceMs = 1500;
 const graceMs = 10_000;
 
 /** Calls of the seam that take no signal, and so may wait as long as the client's own limit. */
-const withoutSignal = new Set(["processes", "attach", "list contexts", "create a context", "isRunning", "info"]);
+const withoutSignal = new Set([
+  "processes",
+  "attach",
+  "list contexts",
+  "create a context",
+  "isRunning",
+  "info",
+]);
 
 interface Outcome {
   readonly operation: string;
@@ -38,20 +46,34 @@ async function attempt(operation: string, malice: keyof typeof malices): Promise
 
 describe("a guest whose agent lies", () => {
   for (const malice of Object.keys(malices)) {
-    test(`${malice}: every call ends with an answer or a typed error, in bounded memory`, { timeout: 120_000 }, async () => {
-      const before = process.memoryUsage().rss;
-      const outcomes = await Promise.all(Object.keys(operations).map((operation) => attempt(operation, malice)));
-      for (const { operation, threw } of outcomes) {
-        if (threw === undefined) continue;
-        expect(threw, `${operation}: ${threw instanceof Error ? threw.stack : String(threw)}`).toBeInstanceOf(SandboxError);
-        if (!(threw instanceof SandboxError)) continue;
-        expect(threw.code, `${operation} blames the guest, not this library: ${threw.stack}`).not.toBe("internal");
-        // oxlint-disable-next-line no-control-regex
-        expect(threw.message, `${operation}: no escapes in the message`).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e]/);
-        expect(threw.message.length).toBeLessThan(4096);
-      }
-      expect(Object.prototype).not.toHaveProperty("polluted");
-      expect((process.memoryUsage().rss - before) / 2 ** 20, "MiB that this process grew").toBeLessThan(700);
-    });
+    test(
+      `${malice}: every call ends with an answer or a typed error, in bounded memory`,
+      { timeout: 120_000 },
+      async () => {
+        const before = process.memoryUsage().rss;
+        const outcomes = await Promise.all(
+          Object.keys(operations).map((operation) => attempt(operation, malice)),
+        );
+        for (const { operation, threw } of outcomes) {
+          if (threw === undefined) continue;
+          expect(threw, `${operation}: ${inspect(threw)}`).toBeInstanceOf(SandboxError);
+          if (!(threw instanceof SandboxError)) continue;
+          expect(
+            threw.code,
+            `${operation} blames the guest, not this library: ${threw.stack}`,
+          ).not.toBe("internal");
+          // oxlint-disable-next-line no-control-regex
+          expect(threw.message, `${operation}: no escapes in the message`).not.toMatch(
+            /[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e]/,
+          );
+          expect(threw.message.length).toBeLessThan(4096);
+        }
+        expect(Object.prototype).not.toHaveProperty("polluted");
+        expect(
+          (process.memoryUsage().rss - before) / 2 ** 20,
+          "MiB that this process grew",
+        ).toBeLessThan(700);
+      },
+    );
   }
 });

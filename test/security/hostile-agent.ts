@@ -27,7 +27,7 @@ const supervisorInfo = {
 
 function answerControl(socket: Socket, text: string): void {
   for (const line of text.split("\n").filter((each) => each.startsWith("{"))) {
-    const { id, op } = JSON.parse(line) as { id: number; op: string };
+    const { id, op }: { id: number; op: string } = JSON.parse(line);
     if (id !== 0) socket.write(`${JSON.stringify({ id, ok: true, info: supervisorInfo })}\n`);
     if (op === "kill") socket.end('{"event":"ended","reason":"killed"}\n');
   }
@@ -89,7 +89,14 @@ function flood(socket: Socket, bytes: string | Buffer): void {
 }
 
 function head(type: string, more: readonly string[] = []): string {
-  return ["HTTP/1.1 200 OK", `Content-Type: ${type}`, "Transfer-Encoding: chunked", ...more, "", ""].join("\r\n");
+  return [
+    "HTTP/1.1 200 OK",
+    `Content-Type: ${type}`,
+    "Transfer-Encoding: chunked",
+    ...more,
+    "",
+    "",
+  ].join("\r\n");
 }
 
 function chunk(bytes: string | Buffer): Buffer {
@@ -97,7 +104,10 @@ function chunk(bytes: string | Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from("\r\n")]);
 }
 
-function envelope(payload: string | Buffer, { flags = 0, length }: { flags?: number; length?: number } = {}): Buffer {
+function envelope(
+  payload: string | Buffer,
+  { flags = 0, length }: { flags?: number; length?: number } = {},
+): Buffer {
   const body = Buffer.from(payload);
   const start = Buffer.alloc(5);
   start.writeUInt8(flags, 0);
@@ -116,10 +126,19 @@ const started = envelope('{"event":{"start":{"pid":7}}}');
 export function answerWith(request: string, messages: readonly string[]): Buffer {
   if (/connect\+json/.test(request)) {
     const stream = messages.map((each) => chunk(envelope(each)));
-    return Buffer.concat([Buffer.from(head("application/connect+json")), ...stream, chunk(envelope("{}", { flags: 2 })), chunk("")]);
+    return Buffer.concat([
+      Buffer.from(head("application/connect+json")),
+      ...stream,
+      chunk(envelope("{}", { flags: 2 })),
+      chunk(""),
+    ]);
   }
   if (request.includes("/execute"))
-    return Buffer.concat([Buffer.from(head("application/x-ndjson")), ...messages.map((each) => chunk(`${each}\n`)), chunk("")]);
+    return Buffer.concat([
+      Buffer.from(head("application/x-ndjson")),
+      ...messages.map((each) => chunk(`${each}\n`)),
+      chunk(""),
+    ]);
   return Buffer.from(jsonAnswer(messages[0] ?? ""));
 }
 
@@ -142,18 +161,26 @@ export const malices: Readonly<Record<string, Malice>> = {
     socket.write("HTTP/1.1 200 OK\r\n");
     flood(socket, `X-${"h".repeat(100)}: v\r\n`.repeat(500));
   },
-  "sends informational answers for ever": (socket) => flood(socket, "HTTP/1.1 100 Continue\r\n\r\n".repeat(2000)),
+  "sends informational answers for ever": (socket) =>
+    flood(socket, "HTTP/1.1 100 Continue\r\n\r\n".repeat(2000)),
   "redirects elsewhere": (socket) =>
-    void socket.end("HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"),
+    void socket.end(
+      "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n",
+    ),
   "switches protocols": (socket) =>
-    void socket.end("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nnoise"),
-  "answers with the wrong length": (socket) => void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"),
+    void socket.end(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nnoise",
+    ),
+  "answers with the wrong length": (socket) =>
+    void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"),
   "answers with an impossible length": (socket) =>
     void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\nx"),
-  "answers with a negative length": (socket) => void socket.end("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx"),
+  "answers with a negative length": (socket) =>
+    void socket.end("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx"),
   "answers with two lengths": (socket) =>
     void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 3\r\n\r\nabcde"),
-  "sends a broken chunk": (socket) => void socket.end(`${head("application/connect+json")}zz\r\nx\r\n`),
+  "sends a broken chunk": (socket) =>
+    void socket.end(`${head("application/connect+json")}zz\r\nx\r\n`),
   "sends chunk extensions for ever": (socket) => {
     socket.write(`${head("application/json")}1;`);
     flood(socket, "e".repeat(65_536));
@@ -171,39 +198,83 @@ export const malices: Readonly<Record<string, Malice>> = {
     flood(socket, chunk(`"${"x".repeat(65_536)}`));
   },
   "announces a message of 4 GiB": (socket) => {
-    socket.write(Buffer.concat([Buffer.from(head("application/connect+json")), chunk(envelope("x", { length: 0xffffffff }))]));
+    socket.write(
+      Buffer.concat([
+        Buffer.from(head("application/connect+json")),
+        chunk(envelope("x", { length: 0xffffffff })),
+      ]),
+    );
     flood(socket, chunk("x".repeat(65_536)));
   },
   "sends empty messages for ever": (socket) => {
     socket.write(Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started)]));
-    flood(socket, chunk(Buffer.concat(Array.from({ length: 1000 }, () => envelope('{"event":{"keepalive":{}}}')))));
+    flood(
+      socket,
+      chunk(
+        Buffer.concat(Array.from({ length: 1000 }, () => envelope('{"event":{"keepalive":{}}}'))),
+      ),
+    );
   },
   "starts a process and never says more": (socket) =>
-    void socket.write(Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started)])),
+    void socket.write(
+      Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started)]),
+    ),
   "ends a stream without its end": (socket) =>
-    void socket.end(Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started), chunk("")])),
+    void socket.end(
+      Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started), chunk("")]),
+    ),
   "cuts a message in the middle": (socket) =>
-    void socket.end(Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started.subarray(0, 9)), chunk("")])),
+    void socket.end(
+      Buffer.concat([
+        Buffer.from(head("application/connect+json")),
+        chunk(started.subarray(0, 9)),
+        chunk(""),
+      ]),
+    ),
   "claims a compressed body": (socket) =>
-    void socket.end("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n\u001f\u008b\u0008\u0000"),
+    void socket.end(
+      "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: application/json\r\nContent-Length: 4\r\n\r\n\u001f\u008b\u0008\u0000",
+    ),
   "nests ten thousand arrays": say("[".repeat(10_000) + "]".repeat(10_000)),
   "nests a million objects": say('{"a":'.repeat(1_000_000)),
-  "writes to the prototype": say('{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"event":{"__proto__":{"start":{"pid":1}}}}'),
+  "writes to the prototype": say(
+    '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"event":{"__proto__":{"start":{"pid":1}}}}',
+  ),
   "sends null": say("null"),
   "sends a number": say("1e999"),
   "sends text": say('"text"'),
   "sends nothing": say(""),
-  "sends invalid UTF-8": (socket, request) => void socket.end(answerWith(request, ["\u00ff\u00fe"])),
-  "sends wrong types": say('{"event":{"start":{"pid":"seven"}},"entries":{},"processes":7,"entry":[],"type":"result","text":5}'),
-  "sends impossible numbers": say('{"event":{"start":{"pid":-1}},"entry":{"size":"-5","mode":1e308}}', '{"event":{"end":{"exitCode":1e99}}}'),
+  "sends invalid UTF-8": (socket, request) =>
+    void socket.end(answerWith(request, ["\u00ff\u00fe"])),
+  "sends wrong types": say(
+    '{"event":{"start":{"pid":"seven"}},"entries":{},"processes":7,"entry":[],"type":"result","text":5}',
+  ),
+  "sends impossible numbers": say(
+    '{"event":{"start":{"pid":-1}},"entry":{"size":"-5","mode":1e308}}',
+    '{"event":{"end":{"exitCode":1e99}}}',
+  ),
   "sends an error of an unknown code with escapes": (socket) =>
-    void socket.end(jsonAnswer('{"code":"\\u001b[31mroot","message":"\\u001b]0;owned\\u0007\\u0000\\u202e"}', 500)),
+    void socket.end(
+      jsonAnswer(
+        '{"code":"\\u001b[31mroot","message":"\\u001b]0;owned\\u0007\\u0000\\u202e"}',
+        500,
+      ),
+    ),
   "sends an error of 100 MB": (socket) => {
-    socket.write("HTTP/1.1 500 X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
+    socket.write(
+      "HTTP/1.1 500 X\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
     flood(socket, chunk("e".repeat(65_536)));
   },
   "answers after the end": (socket) =>
     void socket.end(
-      Buffer.concat([Buffer.from(head("application/connect+json")), chunk(started), chunk(envelope('{"event":{"end":{"exitCode":0,"exited":true}}}')), chunk(envelope("{}", { flags: 2 })), chunk(envelope('{"event":{"data":{"stdout":"bGF0ZQ=="}}}')), chunk("")]),
+      Buffer.concat([
+        Buffer.from(head("application/connect+json")),
+        chunk(started),
+        chunk(envelope('{"event":{"end":{"exitCode":0,"exited":true}}}')),
+        chunk(envelope("{}", { flags: 2 })),
+        chunk(envelope('{"event":{"data":{"stdout":"bGF0ZQ=="}}}')),
+        chunk(""),
+      ]),
     ),
 };

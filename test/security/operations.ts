@@ -10,7 +10,9 @@ async function drained(events: AsyncIterable<unknown>, limit = 1000): Promise<nu
 }
 
 /** What a caller may ask of a machine, each with the signal that ends its patience. */
-export const operations: Readonly<Record<string, (machine: Machine, signal: AbortSignal) => Promise<unknown>>> = {
+export const operations: Readonly<
+  Record<string, (machine: Machine, signal: AbortSignal) => Promise<unknown>>
+> = {
   async spawn(machine, signal) {
     const process = await machine.spawn({ argv: ["true"], timeoutMs: 500 }, signal);
     await drained(process.output);
@@ -56,7 +58,9 @@ export const operations: Readonly<Record<string, (machine: Machine, signal: Abor
     }
   },
   "run code": (machine, signal) =>
-    machine.code === undefined ? Promise.resolve() : drained(machine.code.run({ code: "1", timeoutMs: 500 }, signal)),
+    machine.code === undefined
+      ? Promise.resolve()
+      : drained(machine.code.run({ code: "1", timeoutMs: 500 }, signal)),
   "list contexts": async (machine) => machine.code?.list(),
   "create a context": async (machine) => machine.code?.create({ language: "python" }),
   isRunning: (machine) => machine.isRunning(),
