@@ -62,8 +62,8 @@ describe("a guest whose agent lies", () => {
             threw.code,
             `${operation} blames the guest, not this library: ${threw.stack}`,
           ).not.toBe("internal");
-          // oxlint-disable-next-line no-control-regex
           expect(threw.message, `${operation}: no escapes in the message`).not.toMatch(
+            // oxlint-disable-next-line no-control-regex
             /[\u0000-\u0008\u000b-\u001f\u007f\u202a-\u202e]/,
           );
           expect(threw.message.length).toBeLessThan(4096);
