@@ -60,7 +60,7 @@ func TestMissingControllerIsRefusedByField(t *testing.T) {
 	}
 }
 
-func testGroup(t *testing.T, limits plan.Limits) *Group {
+func testHost(t *testing.T) *Host {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("control groups need root")
@@ -69,6 +69,11 @@ func testGroup(t *testing.T, limits plan.Limits) *Group {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return host
+}
+
+func testGroup(t *testing.T, host *Host, limits plan.Limits) *Group {
+	t.Helper()
 	parent := fmt.Sprintf("cofferdam/test-%d", os.Getpid())
 	name := fmt.Sprintf("%s/i%d", parent, time.Now().UnixNano())
 	group, err := Create(host, plan.Cgroup{Name: name, Limits: limits})
@@ -112,8 +117,18 @@ func within(t *testing.T, group *Group, script string) *exec.Cmd {
 	return command
 }
 
+// await waits until the group has so many processes.
+func await(t *testing.T, group *Group, count int) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); len(group.members(false)) < count; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the processes do not come")
+		}
+	}
+}
+
 func TestGroupIsLimitedKilledAndRemoved(t *testing.T) {
-	group := testGroup(t, small)
+	group := testGroup(t, testHost(t), small)
 	for _, one := range group.settings() {
 		raw, err := os.ReadFile(filepath.Join(group.of(one.controller), one.file))
 		if err != nil && one.optional {
@@ -124,9 +139,7 @@ func TestGroupIsLimitedKilledAndRemoved(t *testing.T) {
 		}
 	}
 	command := within(t, group, "for i in 1 2 3 4 5 6; do (trap '' TERM; setsid sleep 100 &) ; done; sleep 100")
-	for len(group.members(false)) < 5 {
-		time.Sleep(time.Millisecond)
-	}
+	await(t, group, 5)
 	if len(group.members(true)) < len(group.members(false)) {
 		t.Error("not every hierarchy has the processes")
 	}
@@ -150,29 +163,38 @@ func TestGroupIsLimitedKilledAndRemoved(t *testing.T) {
 	}
 }
 
-func TestKillOneByOneEndsAForkBomb(t *testing.T) {
-	group := testGroup(t, small)
-	command := within(t, group, "f() { f | f & }; f; sleep 100")
-	go func() { _ = command.Wait() }()
-	deadline := time.Now().Add(10 * time.Second)
-	for begun := false; ; {
-		left := group.members(true)
-		begun = begun || len(left) > 5
-		if begun {
-			group.killEach()
-		}
-		if begun && len(group.members(true)) == 0 {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("it goes on")
-		}
-		time.Sleep(time.Millisecond)
+// onlyVersion1 is this host as it would be if version 2 were not mounted.
+func onlyVersion1(t *testing.T) *Host {
+	t.Helper()
+	host := testHost(t)
+	if len(host.unifiedControllers()) > 0 || host.controllers["freezer"] == "" {
+		t.Skip("this host has no version 1")
+	}
+	host.hierarchies = slices.DeleteFunc(host.hierarchies, func(at string) bool { return at == host.unified })
+	host.unified = ""
+	return host
+}
+
+func TestKillWithoutVersion2EndsWhatForksAllTheTime(t *testing.T) {
+	group := testGroup(t, onlyVersion1(t), plan.Limits{MemoryMiB: 64, CPUs: 2, Pids: 1000})
+	// Each process starts the next one and is over.
+	chain := filepath.Join(t.TempDir(), "chain")
+	if err := os.WriteFile(chain, []byte("#!/bin/sh\n\"$0\" &\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	command := within(t, group, chain+" & "+chain+" & "+chain+" & sleep 100")
+	await(t, group, 3)
+	if err := group.Kill(20 * time.Second); err != nil {
+		t.Fatal(err)
+	}
+	_ = command.Wait()
+	if left := group.members(true); len(left) > 0 {
+		t.Error("left:", left)
 	}
 }
 
 func TestMemoryKillsAreCounted(t *testing.T) {
-	group := testGroup(t, small)
+	group := testGroup(t, testHost(t), small)
 	if group.OOMKills() != 0 {
 		t.Fatal("there were some before")
 	}
@@ -192,7 +214,7 @@ func TestMemoryKillsAreCounted(t *testing.T) {
 }
 
 func TestLimitThatIsNotTakenFailsTheCreation(t *testing.T) {
-	group := testGroup(t, small)
+	group := testGroup(t, testHost(t), small)
 	err := group.apply(setting{"pids", "pids.max", "-5", false})
 	var refused *failure.Failure
 	if !errors.As(err, &refused) || refused.Code != failure.Unsupported || refused.Field != "resources.pids" {
@@ -207,7 +229,7 @@ func TestLimitThatIsNotTakenFailsTheCreation(t *testing.T) {
 }
 
 func TestLentGroupLetsItsOwnerMakeChildrenAndChangeNoLimit(t *testing.T) {
-	group := testGroup(t, small)
+	group := testGroup(t, testHost(t), small)
 	if group.host.unified == "" {
 		t.Skip("version 2 is not mounted")
 	}

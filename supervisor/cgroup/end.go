@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -53,9 +54,21 @@ func (g *Group) killUnified() bool {
 	return write(filepath.Join(g.at(g.host.unified), "cgroup.kill"), "1") == nil
 }
 
+// freeze puts version 1's freezer into a state and gives it a moment to get there; false where there is none.
 func (g *Group) freeze(state string) bool {
 	at, known := g.host.controllers["freezer"]
-	return known && write(filepath.Join(g.at(at), "freezer.state"), state) == nil
+	path := filepath.Join(g.at(at), "freezer.state")
+	if !known || write(path, state) != nil {
+		return false
+	}
+	for range 50 {
+		raw, err := os.ReadFile(path)
+		if err != nil || strings.TrimSpace(string(raw)) == state {
+			break
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+	return true
 }
 
 // populated tells whether version 2 knows of a living process in the group.
@@ -94,7 +107,7 @@ func (g *Group) members(everywhere bool) []int {
 	return found
 }
 
-// Remove takes the group's directories away in every hierarchy, those that a runtime made too.
+// Remove takes the group's directories away in every hierarchy, those that a runtime made too, and their parents once empty.
 func (g *Group) Remove(patience time.Duration) error {
 	g.Close()
 	deadline := time.Now().Add(patience)
@@ -112,6 +125,7 @@ func (g *Group) Remove(patience time.Duration) error {
 			time.Sleep(pause)
 		}
 	}
+	RemoveEmpty(g.host, filepath.Dir(g.name))
 	return errors.Join(problems...)
 }
 

@@ -24,6 +24,7 @@ type Group struct {
 	host   *Host
 	name   string
 	limits plan.Limits
+	// places are those that the runtime is started in.
 	places []string
 	kills  killCounter
 }
@@ -35,7 +36,12 @@ func Create(host *Host, wanted plan.Cgroup) (*Group, error) {
 		return nil, err
 	}
 	group := &Group{host: host, name: wanted.Name, limits: wanted.Limits, places: places}
-	for _, at := range places {
+	made := places
+	if wanted.PerCommand {
+		// The runtime makes a group of its own everywhere; with these around it, no parent is empty and taken away meanwhile.
+		made = host.hierarchies
+	}
+	for _, at := range made {
 		if err := group.makeDirectory(at); err != nil {
 			return group, err
 		}
@@ -57,7 +63,7 @@ func (g *Group) at(place string) string { return filepath.Join(place, g.name) }
 func (g *Group) of(controller string) string { return g.at(g.host.controllers[controller]) }
 
 func (g *Group) makeDirectory(place string) error {
-	// A sweep may take an empty parent away between two calls.
+	// Whoever ends may take an empty parent away between two calls.
 	for attempt := 0; ; attempt++ {
 		err := g.makePath(place)
 		if err == nil || attempt == 10 || !errors.Is(err, os.ErrNotExist) {

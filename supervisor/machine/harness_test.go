@@ -18,11 +18,9 @@ import (
 // bench is where the tests of this package make machines: built programs, layers, a blank disk, a state directory.
 type bench struct{ base, state, supervisor string }
 
+var base = filepath.Join(os.TempDir(), fmt.Sprintf("cofferdam-machine-test-%d", os.Getpid()))
+
 var shared = sync.OnceValues(func() (*bench, error) {
-	base, err := os.MkdirTemp("", "cofferdam-machine-test-")
-	if err != nil {
-		return nil, err
-	}
 	b := &bench{base: base, state: filepath.Join(base, "state"), supervisor: filepath.Join(base, "supervisor")}
 	for _, path := range []string{"state/machines", "top", "bottom/proc", "bottom/dev", "bottom/sys", "bottom/tmp", "bottom/run", "bottom/etc"} {
 		if err := os.MkdirAll(filepath.Join(base, path), 0o755); err != nil {
@@ -48,9 +46,7 @@ mkfs.ext4 -q -F -O ^has_journal -m 0 "$1/blank"`
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if b, err := shared(); err == nil {
-		_ = os.RemoveAll(b.base)
-	}
+	_ = os.RemoveAll(base)
 	os.Exit(code)
 }
 
