@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,16 +22,20 @@ afterAll(() => {
   rmSync(stateDir, { recursive: true, force: true });
 });
 
-/** The program as users have it, compiled when it is older than its source. */
-export function program(): string {
+/** The program as users have it, compiled before the tests when it is older than its source. */
+export const program: string = compiled();
+
+function compiled(): string {
   const main = join(root, "dist/cli/main.js");
-  if (!existsSync(main) || statSync(main).mtimeMs < newest(join(root, "src")))
-    execFileSync(process.execPath, [
-      join(root, "node_modules/typescript/bin/tsc"),
-      "-p",
-      join(root, "tsconfig.build.json"),
-    ]);
-  return main;
+  if (existsSync(main) && statSync(main).mtimeMs >= newest(join(root, "src"))) return main;
+  const compiler = join(root, "node_modules/typescript/bin/tsc");
+  const { stdout } = spawnSync(process.execPath, [
+    compiler,
+    "-p",
+    join(root, "tsconfig.build.json"),
+  ]);
+  if (existsSync(main)) return main;
+  throw new Error(`the command line could not be compiled: ${stdout.toString()}`);
 }
 
 function newest(directory: string): number {
@@ -68,7 +72,7 @@ export interface Running {
 
 /** Runs the command line in a process of its own. */
 export async function cofferdam(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [program(), "--state-dir", stateDir, ...words], {
+  const child = spawn(process.execPath, [program, "--state-dir", stateDir, ...words], {
     cwd: options.cwd ?? tmpdir(),
     stdio: "pipe",
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),

@@ -23,7 +23,7 @@ class Person implements AsyncDisposable {
   constructor(words: readonly string[]) {
     this.#child = spawn(
       "python3",
-      [harness, process.execPath, program(), "--state-dir", stateDir, ...words],
+      [harness, process.execPath, program, "--state-dir", stateDir, ...words],
       { stdio: ["pipe", "pipe", "inherit"], env: { ...process.env, TERM: "xterm-256color" } },
     );
     this.#child.stdout?.on("data", (bytes: Buffer) => {
