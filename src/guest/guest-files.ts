@@ -212,8 +212,13 @@ function pouring(stream: ReadableStream<Uint8Array>): (request: ClientRequest) =
 
 function drained(request: ClientRequest): Promise<void> {
   return new Promise((resolve) => {
-    request.once("drain", resolve);
-    request.once("close", resolve);
+    const done = (): void => {
+      request.off("drain", done);
+      request.off("close", done);
+      resolve();
+    };
+    request.on("drain", done);
+    request.on("close", done);
   });
 }
 
