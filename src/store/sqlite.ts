@@ -3,7 +3,6 @@ import { chmodSync, closeSync, mkdirSync, openSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import {
-  CompiledQuery,
   type DatabaseConnection,
   Kysely,
   SqliteAdapter,
@@ -19,6 +18,8 @@ import type { StoreDatabase, WriteOptions } from "./database.ts";
 import { faultOf, withFaults } from "./faults.ts";
 import type { Queries, Schema, Writing } from "./schema.ts";
 
+type Database = SqliteDatabase & { exec(statements: string): unknown };
+
 /** How long a writer waits for another program's transaction. Milliseconds. */
 const longestWaitMs = 5_000;
 /** The part of that which SQLite waits by itself, holding up the event loop. Milliseconds. */
@@ -27,11 +28,10 @@ const blockingWaitMs = 20;
 /** Opens, or makes, `<directory>/store.sqlite`. */
 export async function openSqlite(directory: string): Promise<StoreDatabase> {
   const file = join(directory, "store.sqlite");
-  const kysely = new Kysely<Schema>({ dialect: dialect(openFile(directory, file)) });
+  const database = openFile(directory, file);
+  const kysely = new Kysely<Schema>({ dialect: dialect(database) });
   try {
-    await retrying(async () => {
-      await sql`pragma journal_mode = wal`.execute(kysely);
-    });
+    await retrying(() => database.exec("pragma journal_mode = wal"));
   } catch (cause) {
     await kysely.destroy();
     throw faultOf(cause);
@@ -43,11 +43,22 @@ export async function openSqlite(directory: string): Promise<StoreDatabase> {
     // The write lock, which every transaction holds from its beginning, covers every name.
     exclusively: () => Promise.resolve(),
     backup: (target) => withFaults(() => backup(kysely, target)),
-    [Symbol.asyncDispose]: () => kysely.destroy(),
+    [Symbol.asyncDispose]: () => close(kysely),
   };
 }
 
-function openFile(directory: string, file: string): SqliteDatabase {
+/** Empties the log of changes into the file first, unless others use it: removed secrets stand in it until then. */
+async function close(kysely: Queries): Promise<void> {
+  try {
+    await sql`pragma wal_checkpoint(truncate)`.execute(kysely);
+  } catch (cause) {
+    if (!isBusy(cause)) throw faultOf(cause);
+  } finally {
+    await kysely.destroy();
+  }
+}
+
+function openFile(directory: string, file: string): Database {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     closeSync(openSync(file, "a", 0o600));
@@ -64,9 +75,9 @@ function openFile(directory: string, file: string): SqliteDatabase {
   }
 }
 
-function dialect(database: SqliteDatabase): ConstructorParameters<typeof Kysely>[0]["dialect"] {
+function dialect(database: Database): ConstructorParameters<typeof Kysely>[0]["dialect"] {
   return {
-    createDriver: () => new PatientDriver({ database }),
+    createDriver: () => new PatientDriver(database),
     createAdapter: () => new SqliteAdapter(),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
@@ -75,10 +86,16 @@ function dialect(database: SqliteDatabase): ConstructorParameters<typeof Kysely>
 
 /** Takes the write lock when a transaction begins, and waits for it without holding up the event loop. */
 class PatientDriver extends SqliteDriver {
-  override async beginTransaction(connection: DatabaseConnection): Promise<void> {
-    await retrying(async () => {
-      await connection.executeQuery(CompiledQuery.raw("begin immediate"));
-    });
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    super({ database });
+    this.#database = database;
+  }
+
+  /** Not as a prepared statement: one that met a lock stays open, and no transaction can be committed beside it. */
+  override async beginTransaction(): Promise<void> {
+    await retrying(() => this.#database.exec("begin immediate"));
   }
 
   /** SQLite has undone the transaction itself after some errors, a full disk among them. */
@@ -92,11 +109,11 @@ class PatientDriver extends SqliteDriver {
   }
 }
 
-async function retrying(attempt: () => Promise<void>): Promise<void> {
+async function retrying(attempt: () => unknown): Promise<void> {
   const deadline = performance.now() + longestWaitMs;
   for (let pauseMs = 2; ; pauseMs = Math.min(pauseMs * 2, 100)) {
     try {
-      await attempt();
+      attempt();
       return;
     } catch (cause) {
       if (!isBusy(cause) || performance.now() > deadline) throw cause;
