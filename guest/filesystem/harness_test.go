@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -31,10 +32,10 @@ const (
 
 // machine is the service on a unix socket, and a directory in which everybody may write.
 type machine struct {
-	t      *testing.T
-	kind   access.Kind
-	client *http.Client
-	dir    string
+	t        *testing.T
+	isTenant atomic.Bool
+	client   *http.Client
+	dir      string
 }
 
 func serveFiles(t *testing.T) *machine {
@@ -55,7 +56,7 @@ func serveFiles(t *testing.T) *machine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{t: t, kind: access.Host, dir: filepath.Join(dir, "open")}
+	m := &machine{t: t, dir: filepath.Join(dir, "open")}
 	if err := os.Mkdir(m.dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +73,12 @@ func serveFiles(t *testing.T) *machine {
 		t.Fatal(err)
 	}
 	server.Listener = listener
-	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context { return access.WithKind(ctx, m.kind) }
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		if m.isTenant.Load() {
+			return access.WithKind(ctx, access.Public)
+		}
+		return access.WithKind(ctx, access.Host)
+	}
 	server.Start()
 	t.Cleanup(server.Close)
 	transport := &http.Transport{

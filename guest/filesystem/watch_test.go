@@ -105,7 +105,10 @@ func TestAWatchTellsWhatHappens(t *testing.T) {
 	must(t, os.Mkdir(m.path("end"), 0o777))
 	var got []event
 	for _, one := range watch.until(eventCreate, "end") {
-		got = append(got, event{Name: one.Name, Type: one.Type})
+		// How often a write is told depends on when the events are taken.
+		if told := (event{Name: one.Name, Type: one.Type}); len(got) == 0 || got[len(got)-1] != told {
+			got = append(got, told)
+		}
 	}
 	want := []event{
 		{Name: "old", Type: eventRename}, {Name: "new", Type: eventCreate}, {Name: "new", Type: eventChmod},
