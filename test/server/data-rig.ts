@@ -5,7 +5,7 @@ import { type Server, createServer } from "node:http";
 import { type AddressInfo, type Server as NetServer, type Socket, connect, createServer as createNetServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { nativeProgram } from "../../src/images/native.ts";
+import { nativeFile } from "../../src/images/native.ts";
 import { type DataPlane, dataPlane } from "../../src/server/data/data-plane.ts";
 import { dataServerOptions, harden } from "../../src/server/data/server-options.ts";
 import type { DataPlaneOptions, Target } from "../../src/server/data/target.ts";
@@ -104,8 +104,8 @@ export interface Guest extends AsyncDisposable {
 export async function agent(): Promise<Guest> {
   const directory = await mkdtemp(join(tmpdir(), "data-plane-"));
   const path = join(directory, "machine.sock");
-  const setup = JSON.stringify({ accessToken, defaultUser: "root" });
-  const child = spawn("unshare", ["--user", "--map-root-user", nativeProgram("agent"), "--listen", path, "--setup", setup], { stdio: "ignore" });
+  const setup = JSON.stringify({ accessToken, defaultUser: "nobody" });
+  const child = spawn("unshare", ["--pid", "--fork", "--kill-child=KILL", "--mount-proc", nativeFile("agent"), "--listen", path, "--setup", setup], { stdio: "ignore" });
   await reachable(path);
   return { path, [Symbol.asyncDispose]: () => ended(child, directory) };
 }
