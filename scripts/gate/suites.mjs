@@ -6,6 +6,7 @@ import { run } from "../terminal/run-process.mjs";
 import { say } from "../terminal/stage.mjs";
 import { findGo } from "../setup/go.mjs";
 import { root } from "../setup/root.mjs";
+import { goEvents } from "./go-events.mjs";
 import { countsOf, newTally } from "./tally.mjs";
 import { withStateDir, withTemplateRoot } from "./templates.mjs";
 
@@ -71,12 +72,9 @@ export function goSuite({ detail }) {
 async function goTests({ detail, environment, prefix }) {
   const tally = newTally();
   const { path } = await findGo();
-  const said = new Map();
+  const events = goEvents(tally);
   const stray = [];
-  const take = (line) => {
-    if (!line.startsWith("{")) return stray.push(line);
-    return takeGoEvent(JSON.parse(line), { tally, said });
-  };
+  const take = (line) => (line.startsWith("{") ? events.take(JSON.parse(line)) : stray.push(line));
   const command = [...prefix, path, "test", "-json", "./guest/...", "./supervisor/..."];
   const { code } = await run(command, {
     cwd: root,
@@ -93,29 +91,4 @@ async function goTests({ detail, environment, prefix }) {
       words: stray.join("\n") || `ended with ${code}`,
     });
   return tally;
-}
-
-const goStates = { pass: "passed", fail: "failed", skip: "skipped" };
-
-function takeGoEvent({ Action, Package, ImportPath, Test, Output }, { tally, said }) {
-  const name = [Package ?? ImportPath, Test].filter((part) => part !== undefined).join(" ");
-  if (Action === "output" || Action === "build-output") {
-    said.set(name, [...(said.get(name) ?? []), Output].slice(-80));
-    return;
-  }
-  const state = goStates[Action];
-  const isPackage = Test === undefined;
-  const failedInside = tally.failures.some((failure) => failure.name.startsWith(`${Package} `));
-  if (state === undefined || (isPackage && (state !== "failed" || failedInside))) return;
-  const words = (said.get(name) ?? []).join("").trim();
-  tally.add({ name, state, words: state === "skipped" ? skipReason(words) : words });
-}
-
-/** What a test said when it skipped itself, without Go's own lines. */
-function skipReason(words) {
-  const lines = words.split("\n").filter((line) => !/^\s*(===|---)/.test(line));
-  return lines
-    .map((line) => line.trim().replace(/^\S+\.go:\d+: /, ""))
-    .join(" ")
-    .slice(0, 200);
 }
