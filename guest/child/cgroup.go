@@ -174,7 +174,11 @@ func (b *mountBranch) members(int) ([]int, error) {
 }
 
 func (b *mountBranch) kill(ctx context.Context, root int) error {
-	return killAll(ctx, func() ([]int, error) { return b.members(root) })
+	return killAll(ctx, func() ([]int, error) {
+		// The command's process group ends at one stroke, so that none forks while the others end.
+		_ = syscall.Kill(-root, syscall.SIGKILL)
+		return b.members(root)
+	})
 }
 
 func (b *mountBranch) release() bool { return syscall.Rmdir(b.path) == nil }

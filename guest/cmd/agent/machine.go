@@ -26,6 +26,7 @@ func mountCgroups(pids int) (commands, limit string) {
 	if os.WriteFile(limit+"/pids.max", []byte(strconv.Itoa(pids)), 0) != nil {
 		return commands, ""
 	}
+	go (&census{commands: commands, limit: limit, most: pids}).keep()
 	return commands, limit
 }
 
