@@ -48,7 +48,7 @@ function tracebackOf({ name, value, traceback }: CodeError): string {
 }
 
 /** 128 and the signal's number; 1 for a signal that nobody knows. */
-export function signalExitCode(name: string): number {
+function signalExitCode(name: string): number {
   const number = Object.entries(constants.signals).find(([known]) => known === name)?.[1];
   return number === undefined ? 1 : 128 + number;
 }

@@ -51,7 +51,7 @@ export function opened(parts: SandboxParts): Opened {
 }
 
 /** Which driver, why, and what was passed over. */
-export function choiceText({ driver, reason, rejected }: DriverChoice): string {
+function choiceText({ driver, reason, rejected }: DriverChoice): string {
   const passedOver = rejected.map((each) => `  not ${each.driver}: ${each.reason}\n`);
   return `driver: ${driver}, because ${reason}\n${passedOver.join("")}`;
 }

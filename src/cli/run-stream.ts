@@ -22,7 +22,7 @@ export function streamWriter({ stdout, stderr }: Terminal, verbose: boolean): Ru
 }
 
 /** A result as a terminal can show it. */
-export function resultText(result: Result): string {
+function resultText(result: Result): string {
   const text = result.text ?? result.markdown ?? result.latex ?? result.html;
   if (text !== undefined) return withLineEnd(text);
   return result.json === undefined ? "" : withLineEnd(JSON.stringify(result.json, undefined, 2));

@@ -57,7 +57,7 @@ export async function readScript(
 }
 
 /** The language that a file's name tells. Throws `invalid` when it tells none. */
-export function languageByName(file: string): Language {
+function languageByName(file: string): Language {
   const extension = extname(file).toLowerCase();
   const language = Object.hasOwn(byExtension, extension) ? byExtension[extension] : undefined;
   if (language !== undefined) return language;

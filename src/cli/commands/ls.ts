@@ -37,7 +37,7 @@ export function listCommand(context: Context): Command {
 }
 
 /** Sandboxes as a table for a person. */
-export function sandboxTable(sandboxes: readonly SandboxInfo[], now: Date): string {
+function sandboxTable(sandboxes: readonly SandboxInfo[], now: Date): string {
   return table(
     ["ID", "TEMPLATE", "DRIVER", "STATE", "CPUS", "MEMORY", "AGE", "ENDS IN", "METADATA"],
     sandboxes.map((each) => [

@@ -102,7 +102,7 @@ function list(context: Context): Command {
 }
 
 /** Templates as a table for a person. */
-export function templateTable(templates: readonly ListedTemplate[], now: Date): string {
+function templateTable(templates: readonly ListedTemplate[], now: Date): string {
   return table(
     ["NAME", "DIGEST", "SIZE", "AGE", "STATE"],
     templates.map((each) => [
