@@ -17,6 +17,8 @@ type destination struct {
 	isNew         bool
 	at            string
 	device, inode uint64
+	// replaces is the file whose place the content takes when it is whole; empty: it is written where it stays.
+	replaces string
 }
 
 // openToWrite opens an empty regular file with its metadata, and makes it and its parents when they are missing.
@@ -70,6 +72,11 @@ func openExisting(at string, metadata map[string]string) (*destination, error) {
 		err = mustNotBeControl(file, at)
 	}
 	if err == nil {
+		aside, failed := openAside(at, &own, metadata)
+		if aside != nil || failed != nil {
+			file.Close()
+			return aside, failed
+		}
 		err = replaceMetadata(int(file.Fd()), metadata, at)
 	}
 	if err == nil {

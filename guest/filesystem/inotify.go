@@ -63,6 +63,8 @@ type tree struct {
 	found      map[string]bool
 	foundBytes int
 	buffer     []byte
+	// settled is the cookie of the latest upload that left its waiting name.
+	settled uint32
 }
 
 func (t *tree) open(ctx context.Context) error {
@@ -236,6 +238,7 @@ func (b *batch) take(raw []byte) error {
 	for len(raw) >= inotifyHead {
 		watch := int32(binary.NativeEndian.Uint32(raw))
 		mask := binary.NativeEndian.Uint32(raw[4:])
+		cookie := binary.NativeEndian.Uint32(raw[8:])
 		length := int(binary.NativeEndian.Uint32(raw[12:]))
 		if length > len(raw)-inotifyHead {
 			return errOverflow
@@ -255,11 +258,30 @@ func (b *batch) take(raw []byte) error {
 			}
 			continue
 		}
+		if b.isUpload(path.Join(directory, name), mask, cookie) {
+			continue
+		}
 		if err := b.aboutEntry(path.Join(directory, name), mask); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// isUpload takes what the agent's own uploads do: content that waits is nobody's, and taking a file's place is a write.
+func (b *batch) isUpload(name string, mask, cookie uint32) bool {
+	if isAside(name) {
+		if mask&syscall.IN_MOVED_FROM != 0 {
+			b.tree.settled = cookie
+		}
+		return true
+	}
+	if mask&syscall.IN_MOVED_TO == 0 || cookie == 0 || cookie != b.tree.settled {
+		return false
+	}
+	b.tree.settled = 0
+	b.tell(name, eventWrite)
+	return true
 }
 
 // aboutDirectory takes what a watched directory says of itself; its parent tells the rest.

@@ -117,7 +117,7 @@ func decoded(request *http.Request) (io.Reader, *problem) {
 	}
 }
 
-// file writes one file. A new one that fails is not left behind; one that was there keeps its owner and its mode.
+// file writes one file. One that was there keeps its owner and its mode; what fails leaves what was there, or nothing.
 func (u *upload) file(name string, content io.Reader) (written, *problem) {
 	at, wrong := u.service.resolve(name, u.user)
 	if wrong != nil {
@@ -133,6 +133,9 @@ func (u *upload) file(name string, content io.Reader) (written, *problem) {
 	}
 	err = u.copy(opened.file, content)
 	err = errors.Join(err, opened.file.Close())
+	if err == nil && opened.replaces != "" {
+		err = u.service.threads.as(u.ctx, u.user, opened.settle)
+	}
 	if err == nil {
 		return written{path.Base(at), at, "file", u.metadata}, nil
 	}
