@@ -80,6 +80,12 @@ const faults: readonly Fault[] = [
     mend: "check user, password and database of the store's URL",
   },
   {
+    codes: /^closed$/,
+    code: "unavailable",
+    message: "the store is closed",
+    mend: "the server is ending; start it again",
+  },
+  {
     codes:
       /^(08...|57P0.|53300|53400|ECONN.*|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|EPIPE|ENOENT|lost)$/,
     code: "unavailable",
@@ -94,11 +100,12 @@ function codeOf(cause: unknown): string {
   return codesByMessage.find(([message]) => message.test(cause.message))?.[1] ?? "";
 }
 
-/** Errors that both clients throw without a code. */
+/** Errors that the clients throw without a code. */
 const codesByMessage: readonly (readonly [RegExp, string])[] = [
   [
     /^Connection terminated|timeout exceeded when trying to connect|^Client has encountered/,
     "lost",
   ],
+  [/driver has already been destroyed|Cannot use a pool after calling end/, "closed"],
   [/Unable to open connection to local database/, "SQLITE_CANTOPEN"],
 ];

@@ -9,7 +9,8 @@ const versions = "/usr/lib/postgresql";
 
 /** A PostgreSQL server of these tests' own, reached by a unix socket in a directory that goes with it. */
 export interface PostgresqlServer extends AsyncDisposable {
-  urlOf(database: string): string;
+  /** Of a schema, which is where its unqualified names lie. */
+  urlOf(schema: string): string;
 }
 
 /** Where the newest installed server's programs are, or why there is none. */
@@ -53,8 +54,9 @@ export async function startPostgresql(programs: string): Promise<PostgresqlServe
     throw cause;
   }
   return {
-    urlOf: (database) =>
-      `postgresql://cofferdam@localhost/${database}?host=${encodeURIComponent(directory)}`,
+    urlOf: (schema) =>
+      `postgresql://cofferdam@localhost/postgres?host=${encodeURIComponent(directory)}` +
+      `&options=${encodeURIComponent(`-c search_path=${schema}`)}`,
     [Symbol.asyncDispose]: async () => {
       await start("pg_ctl", ["-w", "-D", data, "-m", "immediate", "stop"]);
       rmSync(directory, { recursive: true, force: true });

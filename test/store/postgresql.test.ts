@@ -2,6 +2,8 @@ import { afterAll, beforeEach, describe } from "vitest";
 import { Client } from "pg";
 import type { StorePlace } from "../../src/store/store.ts";
 import { postgresqlPrograms, startPostgresql } from "./postgresql-server.ts";
+import { postgresqlCases } from "./postgresql-cases.ts";
+import type { Subject } from "./subject.ts";
 import { storeSuite } from "./suite.ts";
 
 const programs = postgresqlPrograms();
@@ -10,7 +12,7 @@ if ("absent" in programs && isRequired)
   throw new Error(`PostgreSQL is required here but absent: ${programs.absent}`);
 
 const server = "directory" in programs ? await startPostgresql(programs.directory) : undefined;
-afterAll(() => server?.[Symbol.asyncDispose]());
+afterAll(() => server?.[Symbol.asyncDispose](), 60_000);
 
 async function connect(place: StorePlace): Promise<Client> {
   if (!("url" in place)) throw new Error("not a place of PostgreSQL's");
@@ -21,9 +23,9 @@ async function connect(place: StorePlace): Promise<Client> {
 
 async function newPlace(): Promise<StorePlace> {
   if (server === undefined) throw new Error("no server runs");
-  const name = `d${crypto.randomUUID().replaceAll("-", "")}`;
-  const client = await connect({ url: server.urlOf("postgres") });
-  await client.query(`create database ${name}`);
+  const name = `s${crypto.randomUUID().replaceAll("-", "")}`;
+  const client = await connect({ url: server.urlOf("public") });
+  await client.query(`create schema ${name}`);
   await client.end();
   return { url: server.urlOf(name) };
 }
@@ -32,7 +34,7 @@ describe("a store in PostgreSQL", () => {
   beforeEach(({ skip }) => {
     if ("absent" in programs) skip(`not run: ${programs.absent}`);
   });
-  storeSuite({
+  const subject: Subject = {
     kind: "postgresql",
     newPlace,
     behindItsBack: async (place, statements, options) => {
@@ -58,5 +60,7 @@ describe("a store in PostgreSQL", () => {
         },
       };
     },
-  });
+  };
+  storeSuite(subject);
+  postgresqlCases(subject);
 });

@@ -16,7 +16,7 @@ import { entry } from "./audit-entries.ts";
 import { newSandbox, newTenant } from "./rows.ts";
 
 /** What a store in a directory promises besides. */
-export function describeSqlite(parent: string): void {
+export function sqliteCases(parent: string): void {
   const newDirectory = (): string => mkdtempSync(join(parent, "place-"));
 
   test("its directory and files are their owner's alone, whatever they were before", async () => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import Database from "libsql";
 import { afterAll, describe } from "vitest";
 import type { StorePlace } from "../../src/store/store.ts";
-import { describeSqlite } from "./sqlite-cases.ts";
+import { sqliteCases } from "./sqlite-cases.ts";
 import { storeSuite } from "./suite.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "cofferdam-store-"));
@@ -50,5 +50,5 @@ describe("a store in SQLite", () => {
       });
     },
   });
-  describeSqlite(directory);
+  sqliteCases(directory);
 });

@@ -73,6 +73,13 @@ export function startCases(subject: Subject): void {
     });
   });
 
+  test("a store that is closed is unavailable", async () => {
+    const store = await openStore(await subject.newPlace());
+    await store[Symbol.asyncDispose]();
+    expect((await refusalOf(store.tenants.list())).code).toBe("unavailable");
+    expect((await refusalOf(newTenant(store))).code).toBe("unavailable");
+  });
+
   test("a transaction that fails leaves nothing of itself", async () => {
     await withStore(subject, async ({ database, tenants }) => {
       const failing = database.write(async (writing) => {
