@@ -129,6 +129,8 @@ type mountTree struct {
 type mountBranch struct {
 	tree *mountTree
 	path string
+	// shared branches are somebody else's to give back.
+	shared bool
 }
 
 func (t *mountTree) branch(string) (branch, error) {
@@ -137,6 +139,21 @@ func (t *mountTree) branch(string) (branch, error) {
 		return nil, fmt.Errorf("make cgroup %s: %w", path, err)
 	}
 	return &mountBranch{tree: t, path: path}, nil
+}
+
+// beside answers the branch that a process is in.
+func (t *mountTree) beside(pid int) (branch, error) {
+	raw, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	for line := range bytes.Lines(raw) {
+		fields := bytes.SplitN(bytes.TrimSpace(line), []byte{':'}, 3)
+		if len(fields) == 3 && string(fields[1]) == filepath.Base(t.path) && len(fields[2]) > 1 {
+			return &mountBranch{tree: t, path: t.path + string(fields[2]), shared: true}, nil
+		}
+	}
+	return nil, fmt.Errorf("process %d is in no command's cgroup", pid)
 }
 
 func (*mountBranch) attributes(*syscall.SysProcAttr) {}
@@ -181,7 +198,7 @@ func (b *mountBranch) kill(ctx context.Context, root int) error {
 	})
 }
 
-func (b *mountBranch) release() bool { return syscall.Rmdir(b.path) == nil }
+func (b *mountBranch) release() bool { return b.shared || syscall.Rmdir(b.path) == nil }
 
 func writeText(path, text string) error {
 	fd, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_CLOEXEC, 0)

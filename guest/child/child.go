@@ -41,6 +41,8 @@ type Spec struct {
 	Extra []*os.File
 	// Terminal makes Stdin the controlling terminal.
 	Terminal bool
+	// Beside names a process whose tree this one joins, where the kernel follows trees by groups; 0 for a tree of its own.
+	Beside int
 }
 
 // End says how a process ended. ExitCode is 128 plus the signal for a signal, as in a shell.
@@ -117,7 +119,7 @@ func (t *Table) Launch(spec Spec) (*Child, error) {
 		return nil, errors.New("no program is named")
 	}
 	mark := strconv.FormatUint(t.marks.Add(1), 10) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	place, err := t.tree.branch(mark)
+	place, err := t.place(spec.Beside, mark)
 	if err != nil {
 		place, _ = t.fallback.branch(mark)
 	}
@@ -153,6 +155,13 @@ func (t *Table) Launch(spec Spec) (*Child, error) {
 		_ = writeText("/proc/"+strconv.Itoa(child.PID)+"/oom_score_adj", "100")
 	}
 	return child, nil
+}
+
+func (t *Table) place(beside int, mark string) (branch, error) {
+	if mounted, ok := t.tree.(*mountTree); ok && beside != 0 {
+		return mounted.beside(beside)
+	}
+	return t.tree.branch(mark)
 }
 
 func (t *Table) fork(child *Child, spec Spec, attributes *syscall.ProcAttr) error {

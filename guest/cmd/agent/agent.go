@@ -15,6 +15,7 @@ import (
 	"cofferdam/guest/access"
 	"cofferdam/guest/channel"
 	"cofferdam/guest/child"
+	"cofferdam/guest/elevate"
 	"cofferdam/guest/process"
 	"cofferdam/guest/serve"
 	"cofferdam/guest/settings"
@@ -78,7 +79,12 @@ func serveChannel() error {
 	case "cgroupfs":
 		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids)
 	}
-	handler, _ := build(holder, options)
+	handler, table := build(holder, options)
+	if current.Sudo {
+		if err := elevate.Install(table, holder); err != nil {
+			return err
+		}
+	}
 	listener := channel.NewListener()
 	go func() { _ = newServer(handler).Serve(listener) }()
 	if err := host.Send(&channel.Message{

@@ -5,12 +5,17 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime/debug"
 
+	"cofferdam/guest/elevate"
 	"cofferdam/guest/settings"
 )
 
 func main() {
+	if filepath.Base(os.Args[0]) == "sudo" {
+		os.Exit(elevate.Client(os.Args[1:]))
+	}
 	listen := flag.String("listen", "", "serve on this unix socket and not on descriptor 3")
 	setup := flag.String("setup", "{}", "the set-up, as JSON; with --listen only")
 	version := flag.Bool("version", false, "print the version and exit")
