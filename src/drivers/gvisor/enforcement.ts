@@ -12,7 +12,7 @@ export function gvisorEnforcement(
     {
       option: "resources.pids",
       value: `${resources.pids} processes and threads`,
-      by: "pids.max of the control groups of gVisor's own kernel",
+      by: "pids.max of gVisor's own kernel, and the agent, which ends what is beyond it",
       where: "guest-kernel",
       note: `${pidsFile} on the host holds gVisor as a whole`,
     },

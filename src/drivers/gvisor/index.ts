@@ -8,8 +8,8 @@ import { gvisorEnforcement } from "./enforcement.ts";
 
 const namespaces = ["pid", "mount", "ipc", "uts", "network"];
 
-/** Threads of gVisor itself, and what it needs on the host for each process and thread of the guest. */
-const ownThreads = 192;
+/** Threads of gVisor itself with room for a guest that is about to be held to its number, and what each of the guest's needs. */
+const ownThreads = 1024;
 const threadsEach = 3;
 
 const preset: Preset = {

@@ -111,7 +111,7 @@ export function parseSeccomp(profile: SeccompProfile): SeccompProfile {
     ...errno(profile["defaultErrnoRet"], "defaultErrnoRet"),
     ...(architectures === undefined
       ? {}
-      : { architectures: names(architectures, "architectures", /^SCMP_ARCH_[A-Z0-9]+$/) }),
+      : { architectures: names(architectures, "architectures", /^SCMP_ARCH_[A-Z0-9_]+$/) }),
     ...(profile["flags"] === undefined
       ? {}
       : { flags: list(profile["flags"], "flags").map((each) => oneOf(each, flags, "flags")) }),
