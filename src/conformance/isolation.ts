@@ -83,12 +83,12 @@ export const isolationCases: readonly Case[] = topic("isolation", [
         { user: "root", values: [...escapes, ...deep] },
       );
       assert.deepEqual(found, []);
-      for (const path of escapes) {
+      for (const path of escapes)
         await assert.rejects(machine.files.read(path, { user: "root" }), `reading ${path}`);
+      for (const path of escapes)
         await machine.files
           .write(path, Buffer.from("overwritten"), { user: "root" })
           .catch(() => undefined);
-      }
       assert.equal(
         await readFile(canary.file, "utf8"),
         `content ${canary.token}\n`,
