@@ -1,10 +1,16 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
-import { type Server, createServer } from "node:http";
-import { type AddressInfo, type Server as NetServer, type Socket, connect, createServer as createNetServer } from "node:net";
+import { type ClientRequest, type IncomingMessage, type Server, createServer } from "node:http";
+import {
+  type Server as NetServer,
+  type Socket,
+  connect,
+  createServer as createNetServer,
+} from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { nativeFile } from "../../src/images/native.ts";
 import { type DataPlane, dataPlane } from "../../src/server/data/data-plane.ts";
 import { dataServerOptions, harden } from "../../src/server/data/server-options.ts";
@@ -65,7 +71,7 @@ export async function rig(path: string, options: RigOptions = {}): Promise<Rig> 
   harden(server, 10_000);
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+  const port = portOf(server);
   return {
     port,
     url: `http://127.0.0.1:${port}`,
@@ -91,6 +97,13 @@ export async function rig(path: string, options: RigOptions = {}): Promise<Rig> 
   };
 }
 
+/** The port that a server of this host listens on. */
+export function portOf(server: NetServer): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("it listens on no port");
+  return address.port;
+}
+
 /** The headers that name the sandbox's port. */
 export function to(port: number, more: Record<string, string> = {}): Record<string, string> {
   return { "e2b-sandbox-id": sandboxId, "e2b-sandbox-port": String(port), ...more };
@@ -105,7 +118,21 @@ export async function agent(): Promise<Guest> {
   const directory = await mkdtemp(join(tmpdir(), "data-plane-"));
   const path = join(directory, "machine.sock");
   const setup = JSON.stringify({ accessToken, defaultUser: "nobody" });
-  const child = spawn("unshare", ["--pid", "--fork", "--kill-child=KILL", "--mount-proc", nativeFile("agent"), "--listen", path, "--setup", setup], { stdio: "ignore" });
+  const child = spawn(
+    "unshare",
+    [
+      "--pid",
+      "--fork",
+      "--kill-child=KILL",
+      "--mount-proc",
+      nativeFile("agent"),
+      "--listen",
+      path,
+      "--setup",
+      setup,
+    ],
+    { stdio: "ignore" },
+  );
   await reachable(path);
   return { path, [Symbol.asyncDispose]: () => ended(child, directory) };
 }
@@ -114,7 +141,10 @@ async function reachable(path: string): Promise<void> {
   const deadline = Date.now() + 20_000;
   for (;;) {
     const socket = connect(path);
-    const came = await Promise.race([once(socket, "connect").then(() => true), once(socket, "close").then(() => false)]).catch(() => false);
+    const came = await Promise.race([
+      once(socket, "connect").then(() => true),
+      once(socket, "close").then(() => false),
+    ]).catch(() => false);
     socket.destroy();
     if (came) return;
     if (Date.now() > deadline) throw new Error("the agent does not come");
@@ -129,7 +159,9 @@ async function ended(child: ChildProcess, directory: string): Promise<void> {
 }
 
 /** A guest that is a program of the test: it gets each connection after its first line. */
-export async function guest(speak: (socket: Socket, firstLine: string) => void): Promise<Guest & { readonly connections: () => number }> {
+export async function guest(
+  speak: (socket: Socket, firstLine: string) => void,
+): Promise<Guest & { readonly connections: () => number }> {
   const directory = await mkdtemp(join(tmpdir(), "data-plane-"));
   const path = join(directory, "machine.sock");
   const sockets = new Set<Socket>();
@@ -159,6 +191,19 @@ export async function guest(speak: (socket: Socket, firstLine: string) => void):
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** The answer to a request. */
+export function answerOf(sent: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    sent.once("response", resolve);
+    sent.once("error", reject);
+  });
+}
+
+/** What comes next on a stream that flows. */
+export function nextBytes(stream: Readable): Promise<Buffer> {
+  return new Promise((resolve) => void stream.once("data", (bytes: Buffer) => resolve(bytes)));
 }
 
 /** Waits until something is so. */

@@ -1,9 +1,17 @@
 import { type Socket, connect } from "node:net";
 import { SandboxError } from "../../core/errors.ts";
 
+/** Small buffers make each read wait for the write before it. */
+const bufferBytes = 262_144;
+
+function open(path: string): Socket {
+  const options = { path, allowHalfOpen: true, highWaterMark: bufferBytes };
+  return connect(options);
+}
+
 /** A new connection to a machine's agent, as a tenant speaks to it. */
 export function dialAgent(path: string, timeoutMs: number): Socket {
-  const socket = connect({ path, allowHalfOpen: true });
+  const socket = open(path);
   limitConnecting(socket, timeoutMs);
   socket.write("PUBLIC\n");
   return socket;
@@ -21,7 +29,7 @@ export function dialPort(
   port: number,
   timeoutMs: number,
 ): { readonly socket: Socket; readonly joined: Promise<void> } {
-  const socket = connect({ path, allowHalfOpen: true });
+  const socket = open(path);
   const promise = new Promise<void>((resolve, reject) => {
     const settle = (): void => {
       clearTimeout(timer);

@@ -36,12 +36,13 @@ export function requestHeaders(outgoing: Outgoing): string[] {
   const { rawHeaders } = request;
   const [host = "localhost"] = valuesOf(rawHeaders, "host");
   const dropped = new Set([...framing, ...forwarding, ...Object.keys(way.headers).map(lower)]);
-  if (outgoing.byHeaders || isAgentPort(port)) for (const name of routing) dropped.add(name);
+  const tellsPort = isAgentPort(port) || way.host !== undefined;
+  if (outgoing.byHeaders || tellsPort) for (const name of routing) dropped.add(name);
   else dropped.add("e2b-traffic-access-token");
   const headers = ["Host", way.host ?? hostFor(target, port, host)];
   headers.push(...passedOn(rawHeaders, dropped));
-  if (isAgentPort(port)) headers.push("E2b-Sandbox-Port", String(port));
-  else headers.push(...forwarded(outgoing, host));
+  if (tellsPort) headers.push("E2b-Sandbox-Port", String(port));
+  if (!isAgentPort(port)) headers.push(...forwarded(outgoing, host));
   for (const [name, value] of Object.entries(way.headers)) headers.push(name, value);
   headers.push(...bodyHeaders(request));
   return headers;

@@ -10,6 +10,7 @@ export const dataServerOptions: ServerOptions = {
   keepAliveTimeout: 65_000,
   connectionsCheckingInterval: 5000,
   noDelay: true,
+  highWaterMark: 262_144,
 };
 
 /** Limits that a server takes only once it exists. Uploads may last; a head, or an idle connection, may not. */
