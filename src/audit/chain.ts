@@ -51,7 +51,7 @@ export function chained(
   };
 }
 
-export function hashOf(previous: string, body: string): string {
+function hashOf(previous: string, body: string): string {
   return createHash("sha256").update(`${previous}\n${body}`).digest("hex");
 }
 

@@ -9,7 +9,7 @@ import type { Schema, Writing } from "./schema.ts";
 import type { NewTenant, Tenant, TenantLimits, Tenants } from "./tenant.ts";
 import { timeNow } from "./times.ts";
 
-export const defaultLimits: TenantLimits = {
+const defaultLimits: TenantLimits = {
   maxSandboxes: 100,
   maxCpus: 64,
   maxMemoryMiB: 65_536,

@@ -42,7 +42,7 @@ export function crashCases(subject: Subject): void {
   const program = join(root, "build/store-tests", `${crypto.randomUUID()}.mjs`);
   beforeAll(async () => {
     await build({
-      entryPoints: [join(root, "test/store/writer.ts")],
+      entryPoints: [fileURLToPath(new URL("./writer.ts", import.meta.url))],
       outfile: program,
       bundle: true,
       platform: "node",
