@@ -3,7 +3,7 @@ import type { NewSandbox } from "../../src/store/sandbox-record.ts";
 import type { Store } from "../../src/store/store.ts";
 import type { Tenant, TenantLimits } from "../../src/store/tenant.ts";
 
-export const someDigest = `sha256:${"5d".repeat(32)}`;
+export const someDigest: string = `sha256:${"5d".repeat(32)}`;
 
 export function timeFromNow(ms: number): string {
   return new Date(Date.now() + ms).toISOString();
