@@ -77,6 +77,7 @@ func serveChannel() error {
 	case "fd":
 		options.CgroupRoot = file
 	case "cgroupfs":
+		uncoverTemporary()
 		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids)
 	}
 	handler, table := build(holder, options)

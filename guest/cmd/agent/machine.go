@@ -30,6 +30,12 @@ func mountCgroups(pids int) (commands, limit string) {
 	return commands, limit
 }
 
+// uncoverTemporary takes off the file system in memory that gVisor puts over an empty /tmp: the machine's disk is to hold it.
+func uncoverTemporary() {
+	const detach = 2
+	_ = syscall.Unmount("/tmp", detach)
+}
+
 func mountCgroup(controller string) (path string, ok bool) {
 	path = cgroupMounts + "/" + controller
 	if os.MkdirAll(path, 0o700) != nil {
