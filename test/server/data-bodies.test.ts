@@ -3,7 +3,18 @@ import { type IncomingMessage, request } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ask, hostOf, program } from "./data-programs.ts";
-import { type Guest, type Rig, agent, raw, rig, until, answerOf, nextBytes } from "./data-rig.ts";
+import {
+  type Guest,
+  type Rig,
+  agent,
+  guest as guestOf,
+  to,
+  raw,
+  rig,
+  until,
+  answerOf,
+  nextBytes,
+} from "./data-rig.ts";
 
 let guest: Guest;
 let server: Rig;
@@ -92,6 +103,24 @@ describe("bodies", () => {
     expect(await upload("/yes")).toBe("200 taken");
     expect(await upload("/no")).toBe("413 too much");
     expect(seen).toEqual(["asked", "asked"]);
+  });
+
+  test("that a program does not wait for, and hangs up on, do not cost its answer", async () => {
+    await using hasty = await guestOf((socket) => {
+      socket.once("data", () => {
+        socket.write("HTTP/1.1 413 X\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo much");
+        socket.destroy();
+      });
+    });
+    await using rigged = await rig(hasty.path);
+    for (let turn = 0; turn < 20; turn += 1) {
+      const headers = { ...to(49_983), "content-length": String(8 * 2 ** 20) };
+      const sent = request(rigged.url, { method: "POST", headers });
+      sent.on("error", () => sent.destroy());
+      sent.end(Buffer.alloc(8 * 2 ** 20));
+      const answer = await answerOf(sent);
+      expect([answer.statusCode, await text(answer)]).toEqual([413, "too much"]);
+    }
   });
 
   test("of server-sent events come one by one, and end when the client goes away", async () => {
