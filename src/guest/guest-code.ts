@@ -150,14 +150,20 @@ function eventsOf(
   return events;
 }
 
-/** Names the option that was wrong: what is unknown to the kernels is a context. */
+const fields: readonly (readonly [RegExp, string])[] = [
+  [/^unknown language/, "language"],
+  [/^context|^only one of context_id/, "contextId"],
+  [/^cwd/, "cwd"],
+];
+
+/** Names the option that was wrong, where the agent's answer tells. */
 async function named<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (cause) {
     const error = SandboxError.from(cause);
-    if (error.code === "not-found")
-      throw new SandboxError("not-found", error.message, { field: "context", cause: error });
-    throw error;
+    const about = fields.find(([start]) => start.test(error.message));
+    if (about === undefined || error.field !== undefined) throw error;
+    throw new SandboxError(error.code, error.message, { field: about[1], cause: error });
   }
 }

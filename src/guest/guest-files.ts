@@ -142,6 +142,7 @@ async function writeMany(
   files: readonly { readonly path: string; readonly data: Uint8Array }[],
   options: WriteOptions = {},
 ): Promise<readonly WriteInfo[]> {
+  if (files.length === 0) return [];
   const form = multipart(files);
   if (form === undefined) {
     const written: WriteInfo[] = [];
@@ -254,6 +255,11 @@ async function named<T>(answer: Promise<T>): Promise<T> {
       throw new SandboxError("invalid", error.message, { field: "user", cause: error });
     if (error.code === "not-found" || error.code === "invalid")
       throw new SandboxError(error.code, error.message, { field: "path", cause: error });
+    if (error.code === "disk-full")
+      throw new SandboxError("disk-full", error.message, {
+        mend: "remove files, or give it more resources.diskMiB",
+        cause: error,
+      });
     throw error;
   }
 }
