@@ -284,7 +284,7 @@ export const fileCases: readonly Case[] = topic("files", [
     name: "files of /proc, whose size is said to be 0, are read whole",
     async check({ create }) {
       const machine = await create();
-      assert.match(await read(machine, "/proc/self/status"), /^Name:/);
+      assert.match(await read(machine, "/proc/version"), /^Linux/);
     },
   },
   {

@@ -235,8 +235,7 @@ Rich()`;
         resources: { memoryMiB: 1024, pids: 512 },
         envs: { SANDBOX_WIDE: "yes", OVERLAID: "under" },
       });
-      const ask =
-        "import os\nstr([os.environ.get(n) for n in ('SANDBOX_WIDE', 'OVERLAID', 'ONCE')])";
+      const ask = "import os\n[os.environ.get(n) for n in ('SANDBOX_WIDE', 'OVERLAID', 'ONCE')]";
       const once = { code: ask, envs: { ONCE: 'it\'s "once"\n', OVERLAID: "over" } };
       assert.equal(await value(machine, once), `['yes', 'over', 'it\\'s "once"\\n']`);
       assert.equal(await value(machine, ask), "['yes', 'under', None]");

@@ -24,6 +24,7 @@ export async function subject(
     bundle: true,
     platform: "node",
     format: "esm",
+    target: "node20",
     packages: "external",
     logLevel: "error",
   });
