@@ -44,10 +44,11 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
     const { program, template } = creation;
     write(preset, { spec, places, program, template, idRange, guestLayer: layer, blankDisk: disk });
-    await superviseMachine(places, signal);
+    const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
       ...accessOf(places, { ...factsOf(preset, spec), own: true }),
       release: async () => {
+        await supervision.exited();
         if (idRange !== undefined) await releaseIds(idRange);
       },
     });

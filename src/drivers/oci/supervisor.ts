@@ -25,6 +25,12 @@ const answer = z.discriminatedUnion("ok", [
 ]);
 const swept = z.object({ removed: z.array(z.string()) });
 
+/** The supervisor of a running machine, as the process that started it sees it. */
+export interface Supervision {
+  /** Resolves when the supervisor has exited, which is the last that is left of a machine. */
+  exited(): Promise<void>;
+}
+
 /**
  * Starts the supervisor of a machine whose plan is written, and resolves when its agent serves.
  *
@@ -33,7 +39,7 @@ const swept = z.object({ removed: z.array(z.string()) });
 export async function superviseMachine(
   places: MachinePlaces,
   signal: AbortSignal | undefined,
-): Promise<void> {
+): Promise<Supervision> {
   const child = start(["run", places.plan], places.supervisorLog);
   const terminate = (): boolean => child.kill("SIGTERM");
   if (signal?.aborted === true) terminate();
@@ -41,7 +47,7 @@ export async function superviseMachine(
   try {
     const line = await firstLine(child);
     const said = line === undefined ? undefined : parsed(answer, line);
-    if (said?.ok === true) return;
+    if (said?.ok === true) return { exited: () => exited(child) };
     await exited(child);
     if (signal?.aborted === true) throw cancelled(signal);
     if (said === undefined)
@@ -105,6 +111,7 @@ function firstLine(child: ChildProcess): Promise<string | undefined> {
 
 function exited(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
+  child.ref();
   return new Promise((resolve) => {
     child.once("exit", () => resolve());
   });
