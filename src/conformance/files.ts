@@ -165,6 +165,7 @@ export const fileCases: readonly Case[] = topic("files", [
   },
   {
     name: "metadata is kept with a file and replaced at the next write",
+    mayRefuse: true,
     async check({ create }) {
       const machine = await create();
       await machine.files.write("/home/user/meta", bytesOf("x"), {
