@@ -26,13 +26,13 @@ export function gvisorEnforcement(
     {
       option: "sudo",
       value: "works, as in a virtual machine",
-      by: "root is root of gVisor's own kernel alone",
+      by: "the agent, as gVisor runs no set-user-ID program; root is root of gVisor's own kernel alone",
       where: "guest-kernel",
     },
     {
       option: "userNamespace",
       value: "gVisor's own processes run in one",
-      by: "runsc, which gives up all rights on the host before it runs the guest",
+      by: "runsc, whose kernel has no capability outside it, an empty root and a seccomp filter",
       where: "host",
     },
     {
