@@ -227,12 +227,12 @@ export const fileCases: readonly Case[] = topic("files", [
     async check({ create }) {
       const { files } = await create();
       for (const attempt of [
-        files.read("/no/file"),
-        files.stat("/no/file"),
-        files.list("/no/dir"),
-        files.move("/no/a", "/tmp/b"),
+        () => files.read("/no/file"),
+        () => files.stat("/no/file"),
+        () => files.list("/no/dir"),
+        () => files.move("/no/a", "/tmp/b"),
       ])
-        await refusedField(attempt, "path", "not-found");
+        await refusedField(attempt(), "path", "not-found");
       await files.remove("/no/file");
     },
   },
