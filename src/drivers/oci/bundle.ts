@@ -4,6 +4,12 @@ import { mountPoint } from "./layout.ts";
 /** What the agent finds as its environment; nothing of the host's. */
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
 
+/** With 0 bytes a crash would still be given to the program that the host's core_pattern names; with 1 it is given to nobody. */
+const noCoreBytes = 1;
+
+/** Terminals of one machine; the host's kernel has 3072 for all machines together. */
+const maxTerminals = 64;
+
 /** The OCI `config.json` of a machine: its first process is the agent, as root of whatever namespace it is in. */
 export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
   const { process, mounts, linux } = preset.container(facts);
@@ -18,7 +24,7 @@ export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
       args: ["/.cofferdam/agent"],
       env: environment,
       cwd: "/",
-      rlimits: [rlimit("RLIMIT_NOFILE", openFiles), rlimit("RLIMIT_CORE", 0)],
+      rlimits: [rlimit("RLIMIT_NOFILE", openFiles), rlimit("RLIMIT_CORE", noCoreBytes)],
       ...process,
     },
     mounts,
@@ -45,6 +51,7 @@ export const terminals: unknown = kernelMount("/dev/pts", "devpts", [
   "ptmxmode=0666",
   "mode=0620",
   "gid=5",
+  `max=${maxTerminals}`,
 ]);
 
 /** Half of the memory, which it counts against, as it is in a machine of one's own. */

@@ -33,6 +33,37 @@ const transports = [
 /** SOCK_NONBLOCK and SOCK_CLOEXEC come with the kind. */
 const kindMask = 0xf;
 
+/** Where a call asks for huge pages (MAP_HUGETLB, MFD_HUGETLB, SHM_HUGETLB): they are the host's, and no memory limit counts them. */
+const hugePages = [
+  { name: "mmap", index: 3, flag: 0x40000 },
+  { name: "memfd_create", index: 1, flag: 0x4 },
+  { name: "shmget", index: 2, flag: 0x800 },
+];
+
+/** All limits of a process but RLIMIT_CORE, whose value keeps its crashes from the host's core handler. */
+const settableLimits = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+const wholeInt = 0xffffffff;
+
+/** Calls of which some forms are allowed. */
+export const conditionalCalls: readonly string[] = [
+  "clone",
+  "personality",
+  "socket",
+  "socketpair",
+  "setrlimit",
+  "prlimit64",
+  ...hugePages.map(({ name }) => name),
+];
+
+/**
+ * Answers to calls that are not made. `sync` would write out every disk of the host, and a sandbox's does not outlive it;
+ * `io_setup` takes from a number that the whole host shares, and programs know kernels without it (ENOSYS).
+ */
+const answers = [
+  { names: ["sync"], action: "SCMP_ACT_ERRNO", errnoRet: 0 },
+  { names: ["io_setup"], action: "SCMP_ACT_ERRNO", errnoRet: 38 },
+];
+
 /**
  * The profile of a sandbox: what is not named is refused with EPERM.
  *
@@ -56,6 +87,13 @@ export function defaultSeccomp(machine: string): SeccompProfile {
           rule("socket", [equal(0, family), masked(1, kindMask, kind), equal(2, protocol)]),
         ),
       ),
+      ...hugePages.map(({ name, index, flag }) => rule(name, [masked(index, flag, 0)])),
+      rule("prlimit64", [equal(2, 0)]),
+      ...settableLimits.flatMap((limit) => [
+        rule("setrlimit", [masked(0, wholeInt, limit)]),
+        rule("prlimit64", [masked(1, wholeInt, limit)]),
+      ]),
+      ...answers,
     ],
   };
 }

@@ -1,7 +1,7 @@
 import type { Enforcement } from "../../core/enforcement.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { SharedMechanisms } from "../oci/preset.ts";
-import { parseSeccomp } from "../oci/seccomp.ts";
+import { conditionalCalls, parseSeccomp } from "../oci/seccomp.ts";
 import { allowedCalls } from "../oci/system-calls.ts";
 
 /** What runC and the host's kernel do. Throws `invalid` for a seccomp profile that is none. */
@@ -67,7 +67,7 @@ function seccomp({ seccomp: profile }: SandboxSpec): Enforcement {
   if (profile === undefined)
     return {
       option: "seccomp",
-      value: `the default: ${allowedCalls.length} calls and some forms of 4 more, EPERM for the rest`,
+      value: `the default: ${allowedCalls.length} calls and some forms of ${conditionalCalls.length} more, EPERM for the rest`,
       by: "seccomp filter of the agent and all that it starts",
       where: "host",
     };

@@ -33,6 +33,7 @@ export const readonlyPaths: readonly string[] = [
   "/proc/fs",
   "/proc/irq",
   "/proc/mtrr",
+  "/proc/pressure",
   "/proc/sys/abi",
   "/proc/sys/debug",
   "/proc/sys/dev",
