@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -17,6 +18,8 @@ const (
 	runtimeName = "runtime"
 	// initName holds the machine's own processes; a runtime that makes a group of its own makes this one.
 	initName = "init"
+	// spareGroups are for commands that are being started or given back.
+	spareGroups = 64
 )
 
 // Group is a machine's place in every hierarchy.
@@ -48,6 +51,11 @@ func Create(host *Host, wanted plan.Cgroup) (*Group, error) {
 	}
 	if err := group.limit(); err != nil {
 		return group, err
+	}
+	if wanted.PerCommand {
+		if err := group.limitSockets(); err != nil {
+			return group, err
+		}
 	}
 	return group, group.watchKills()
 }
@@ -124,8 +132,8 @@ func delegate(path string, controllers []string) error {
 	return nil
 }
 
-// Lend makes the group that the machine itself is in, owned by the machine's root so that it can make children there but
-// change no limit, and answers its directory. Needs version 2, with or without controllers.
+// Lend makes the group that the machine itself is in, owned by a user of the machine so that its agent can make children
+// there but change no limit, and answers its directory. Needs version 2, with or without controllers.
 func (g *Group) Lend(owner int) (string, error) {
 	if g.host.unified == "" {
 		return "", failure.New(failure.Unsupported, "control groups of version 2 are not mounted").
@@ -138,6 +146,13 @@ func (g *Group) Lend(owner int) (string, error) {
 	for _, name := range []string{"", "cgroup.procs", "cgroup.threads", "cgroup.subtree_control"} {
 		if err := os.Chown(filepath.Join(path, name), owner, owner); err != nil && !(name == "cgroup.threads" && errors.Is(err, os.ErrNotExist)) {
 			return "", failure.Wrap(err, "lend the commands' control group")
+		}
+	}
+	// A command's group has a process in it; whoever takes the agent over makes no tree of groups either.
+	bounds := map[string]string{"cgroup.max.depth": "1", "cgroup.max.descendants": strconv.FormatInt(g.limits.Pids+spareGroups, 10)}
+	for name, bound := range bounds {
+		if err := write(filepath.Join(path, name), bound); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", failure.Wrap(err, "bound the commands' control groups")
 		}
 	}
 	return path, nil

@@ -52,6 +52,23 @@ func (g *Group) limit() error {
 	return nil
 }
 
+// socketShare is the part of a machine's memory that its TCP buffers may have beside the rest in version 1.
+const socketShare = 8
+
+// limitSockets limits what the kernel buffers for the machine's own network. Version 1 does not count that as memory, and
+// counts it only in the very group whose processes open the sockets.
+func (g *Group) limitSockets() error {
+	if g.host.isUnified("memory") {
+		return nil
+	}
+	path := filepath.Join(g.of("memory"), initName)
+	if err := os.Mkdir(path, 0o755); err != nil && !os.IsExist(err) {
+		return failure.Wrap(err, "make the memory group of the machine's processes")
+	}
+	limit := strconv.FormatInt((g.limits.MemoryMiB<<20)/socketShare, 10)
+	return g.apply(setting{"memory", initName + "/memory.kmem.tcp.limit_in_bytes", limit, true})
+}
+
 // apply writes a setting and reads it back.
 func (g *Group) apply(one setting) error {
 	path := filepath.Join(g.of(one.controller), one.file)

@@ -158,6 +158,15 @@ func (m *Machine) owner() int {
 	return m.plan.Root.IDMap.HostID
 }
 
+// lender is who owns what the agent is lent: the machine's last id, which no account has. So the agent, who may write what
+// others own, can use it, and a command of root's cannot.
+func (m *Machine) lender() int {
+	if m.plan.Root.IDMap == nil {
+		return 0
+	}
+	return m.plan.Root.IDMap.HostID + m.plan.Root.IDMap.Size - 1
+}
+
 func (m *Machine) makeDisk() error {
 	if err := m.timings.measure("copy", func() error { return m.root.CopyDisk(m.plan.Root.Disk) }); err != nil {
 		return err

@@ -52,7 +52,7 @@ func (m *Machine) sendSetup() error {
 	if !m.plan.Cgroup.PerCommand {
 		return m.channel.Setup(m.plan.Setup, nil)
 	}
-	path, err := m.group.Lend(m.owner())
+	path, err := m.group.Lend(m.lender())
 	if err != nil {
 		return err
 	}
