@@ -114,6 +114,10 @@ export const isolationCases: readonly Case[] = topic("isolation", [
             { cwd, user: "root" },
           ).catch(() => undefined);
           assert.ok(ran === undefined || !ran.stdout.includes(canary.token), cwd);
+          const groups =
+            "test -e cgroup.procs || exit 0; mkdir made; echo $$ > cgroup.procs; echo 1 > cgroup.kill; mkdir -p c1/a c2/a c3/a; ls -d made c?/a 2>/dev/null; true";
+          const grouped = await run(machine, groups, { cwd, user: "root" }).catch(() => undefined);
+          assert.equal(grouped?.stdout ?? "", "", `control groups at ${cwd}`);
         }
     },
   },

@@ -3,6 +3,47 @@ import type { Machine } from "../core/driver.ts";
 import { type Case, topic } from "./case.ts";
 import { output, probe, run, sleep, start, within } from "./run.ts";
 
+/** Fills connections over loopback that nobody reads. Prints what they took, in MiB; stops at 512. */
+const heldBySockets = `
+import socket
+server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(1000)
+held, total, block = [], 0, b"x" * 1048576
+for _ in range(200):
+    near = socket.socket(); near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
+    near.settimeout(1); near.connect(server.getsockname()); held += [near, server.accept()[0]]
+    near.setblocking(False)
+    try:
+        while True: total += near.send(block)
+    except BlockingIOError: pass
+    if total > 512 << 20: break
+print(json.dumps(total >> 20))`;
+
+/** Takes all terminals and contexts for asynchronous requests that it can have, says so, and keeps them. */
+const hoardOfKernelObjects = `
+import ctypes, os, platform, time
+libc = ctypes.CDLL(None)
+setup = 206 if platform.machine() == "x86_64" else 0
+held = []
+try:
+    while len(held) < 4000: held.append(os.posix_openpt(os.O_RDWR | os.O_NOCTTY))
+except OSError: pass
+for size in (8192, 100, 1):
+    for _ in range(600):
+        if libc.syscall(setup, size, ctypes.byref(ctypes.c_ulong(0))) < 0: break
+print("taken", flush=True)
+time.sleep(1000)`;
+
+/** Takes one of each. Prints those of which there was none left; a kernel may have no such requests at all. */
+const takesOne = `
+import ctypes, platform
+libc = ctypes.CDLL(None, use_errno=True)
+missing = []
+try: os.posix_openpt(os.O_RDWR | os.O_NOCTTY)
+except OSError: missing.append("terminal")
+setup = 206 if platform.machine() == "x86_64" else 0
+if libc.syscall(setup, 64, ctypes.byref(ctypes.c_ulong(0))) < 0 and ctypes.get_errno() != 38: missing.append("requests")
+print(json.dumps(missing))`;
+
 /** Asks a neighbour again and again while `act` runs. Fails when one answer does not come. */
 async function neighbourAnswers(neighbour: Machine, act: () => Promise<unknown>): Promise<number> {
   const over = new AbortController();
@@ -96,6 +137,36 @@ export const limitCases: readonly Case[] = topic("limits", [
         assert.ok(ran === undefined || ran.end.exitCode !== 0, "400 MB do not fit into 192 MiB");
         await answersOrEnded(machine);
       }
+    },
+  },
+  {
+    name: "what a sandbox's own network holds back counts, or is held to a small part of its memory",
+    alone: true,
+    limitMs: 90_000,
+    async check({ create }) {
+      const machine = await create({ resources: { memoryMiB: 192 } });
+      const held = await within(
+        "the filler",
+        60_000,
+        probe<number>(machine, heldBySockets).catch(async (error: unknown) => {
+          if (error instanceof assert.AssertionError || !(await machine.isRunning())) return 0;
+          throw error;
+        }),
+      );
+      assert.ok(held < 192, `${held} MiB are held beside 192 MiB of memory`);
+      await answersOrEnded(machine);
+    },
+  },
+  {
+    name: "terminals and asynchronous requests, of which the kernel has a number, are not one sandbox's to take",
+    alone: true,
+    async check({ create }) {
+      const [machine, neighbour] = await Promise.all([create(), create()]);
+      const hoard = await start(machine, ["python3", "-c", hoardOfKernelObjects]);
+      await hoard.output[Symbol.asyncIterator]().next();
+      const taken = await probe<readonly string[]>(neighbour, takesOne);
+      assert.deepEqual(taken, []);
+      await hoard.kill();
     },
   },
   {

@@ -3,7 +3,7 @@
  * Every attempt is chosen so that it does no harm where it succeeds.
  */
 export const syscallProbe: string = String.raw`
-import ctypes, errno, platform, socket, struct, time
+import ctypes, errno, platform, resource, socket, struct, time
 libc = ctypes.CDLL(None, use_errno=True)
 x86 = platform.machine() == "x86_64"
 number = lambda a, b: a if x86 else b
@@ -121,6 +121,19 @@ for name, kind, device in (("disk", 0o060000, os.makedev(254, 0)), ("mem", 0o020
         os.mknod(path, kind | 0o666, device)
         os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     attempt("device " + name, make)
+call("huge pages mmap", number(9, 222), 0, 2 << 20, 3, 0x40022, -1, 0)
+call("huge pages memfd", number(319, 279), text("probe"), 4)
+call("huge pages shmget", number(29, 194), 0, 2 << 20, 0x800 | 0o1600)
+slots = ctypes.c_ulong(0)
+call("asynchronous requests", number(206, 0), 128, ctypes.byref(slots))
+def crash_is_handled():
+    # A core_pattern that names a program gets every crash but those of processes whose limit is 1.
+    if resource.getrlimit(resource.RLIMIT_CORE) == (1, 1): raise OSError(errno.EPERM, "nobody gets it")
+attempt("crash to the host's core handler", crash_is_handled)
+for wide in (0, 1 << 32):
+    limit = ctypes.create_string_buffer(struct.pack("<QQ", 0, 0))
+    in_child("core limit %d" % wide, lambda: call("core limit %d" % wide, number(302, 261), 0, wide | 4, limit, 0))
+attempt("stall trigger", lambda: os.close(os.open("/proc/pressure/cpu", os.O_RDWR)))
 attempt("setuid 0", lambda: os.getuid() == 0 or os.setuid(0))
 attempt("lower oom score", lambda: os.write(os.open("/proc/self/oom_score_adj", os.O_WRONLY), b"-1000"))
 attempt("lower oom score of 1", lambda: os.write(os.open("/proc/1/oom_score_adj", os.O_WRONLY), b"-1000"))
