@@ -27,32 +27,12 @@ async function nothingLeft(
   await eventually("nothing is left", clean, limitMs).catch(() => assert.deepEqual(left, []));
 }
 
-/** A machine that lost a process notices at the latest when it is used. */
-async function answersOrEnds(machine: Machine): Promise<void> {
-  try {
-    assert.equal(await within("an answer", 15_000, output(machine, "echo ok")), "ok");
-  } catch (error) {
-    await refused(Promise.reject(error), "lost");
-    await within("the end", 5000, machine.ended);
-  }
-}
-
 /** One process may take another with it. */
 function killIfThere(pid: number): void {
   try {
     kill(pid, "SIGKILL");
   } catch (error) {
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
-  }
-}
-
-/** A runtime may find out that a part of it is gone only when it needs that part; the machine then ends with a reason. */
-async function answersOrEnds(machine: Machine): Promise<void> {
-  try {
-    assert.equal(await output(machine, "echo ok"), "ok");
-  } catch (error) {
-    await refused(Promise.reject(error), "lost", "not-found");
-    assert.ok(["runtime-lost", "exited"].includes(await machine.ended));
   }
 }
 

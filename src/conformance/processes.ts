@@ -285,7 +285,7 @@ export const processCases: readonly Case[] = topic("exec", [
       assert.equal(
         await output(
           machine,
-          "for i in $(seq 50); do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o 'sleep 1000' | head -1 | grep . && break; sleep 0.1; done",
+          "for i in $(seq 50); do cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o 'slee[p] 1000' | head -1 | grep . && break; sleep 0.1; done",
         ),
         "sleep 1000",
         "what it left in the background is left alone",
