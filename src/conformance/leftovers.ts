@@ -27,6 +27,16 @@ async function nothingLeft(
   await eventually("nothing is left", clean, limitMs).catch(() => assert.deepEqual(left, []));
 }
 
+/** A machine that lost a process notices at the latest when it needs it; it then ends with a reason. */
+async function answersOrEnds(machine: Machine): Promise<void> {
+  try {
+    assert.equal(await output(machine, "echo ok"), "ok");
+  } catch (error) {
+    await refused(Promise.reject(error), "lost", "not-found");
+    assert.ok(["runtime-lost", "exited"].includes(await machine.ended));
+  }
+}
+
 /** One process may take another with it. */
 function killIfThere(pid: number): void {
   try {
