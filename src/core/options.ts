@@ -57,7 +57,7 @@ export const defaultResources: Resources = {
 export const defaultLease: Lease = { lifetimeMs: 300_000, idleTimeoutMs: 30_000, detached: false };
 
 /** Names of the options of `SandboxOptions`, for those who add their own beside them. */
-export const sandboxOptionNames: readonly string[] = [
+const sandboxOptionNames: readonly string[] = [
   "template",
   "resources",
   "lifetimeMs",
@@ -86,7 +86,7 @@ const hints: Readonly<Record<string, string>> = {
 };
 
 /** Bounds of each limit. A driver may refuse earlier, by what its host has. */
-export const resourceRanges: Readonly<Record<keyof Resources, Range>> = {
+const resourceRanges: Readonly<Record<keyof Resources, Range>> = {
   cpus: { min: 0.05, max: 1024, unit: "cores", fractional: true },
   memoryMiB: { min: 32, max: 4_194_304, unit: "MiB" },
   diskMiB: { min: 16, max: 16_777_216, unit: "MiB" },

@@ -92,7 +92,7 @@ export function timeoutOption(field: string, value: unknown, standard: number): 
 }
 
 /** The longest time that a timer can measure. */
-export const longestMs = 2_147_483_647;
+const longestMs = 2_147_483_647;
 
 export function text(field: string, value: unknown): string {
   if (typeof value !== "string") throw invalid(field, `expected text, got ${shown(value)}`);

@@ -64,7 +64,7 @@ function isHttpViolation(cause: unknown): boolean {
 }
 
 /** What the promise gives within this long; `undefined` otherwise. */
-export async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
+async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {
     timer = setTimeout(resolve, milliseconds, undefined);

@@ -69,7 +69,7 @@ const statuses: Readonly<Record<number, ErrorCode>> = {
 };
 
 /** Our code for an HTTP status without a better word in the body. */
-export function errorCodeOfStatus(httpStatus: number | undefined): ErrorCode {
+function errorCodeOfStatus(httpStatus: number | undefined): ErrorCode {
   return (httpStatus === undefined ? undefined : statuses[httpStatus]) ?? "internal";
 }
 

@@ -116,14 +116,14 @@ function envelope(
 }
 
 /** A whole JSON answer to a unary call. */
-export function jsonAnswer(text: string, status = 200): string {
+function jsonAnswer(text: string, status = 200): string {
   return `HTTP/1.1 ${status} X\r\nContent-Type: application/json\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
 }
 
 const started = envelope('{"event":{"start":{"pid":7}}}');
 
 /** An answer that is right in form for what was asked, holding the given JSON values as its messages. */
-export function answerWith(request: string, messages: readonly string[]): Buffer {
+function answerWith(request: string, messages: readonly string[]): Buffer {
   if (/connect\+json/.test(request)) {
     const stream = messages.map((each) => chunk(envelope(each)));
     return Buffer.concat([

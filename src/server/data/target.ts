@@ -55,7 +55,7 @@ export interface DataPlaneOptions {
 
 /** The agent's port, and the one that its code interpreter is known by. */
 export const agentPort = 49_983;
-export const codePort = 49_999;
+const codePort = 49_999;
 
 export function isAgentPort(port: number): boolean {
   return port === agentPort || port === codePort;
