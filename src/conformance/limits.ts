@@ -18,6 +18,23 @@ for _ in range(200):
     if total > 512 << 20: break
 print(json.dumps(total >> 20))`;
 
+/** Asks the kernel about interfaces and reads no answer. Prints what waits, in MiB, where the kernel tells. */
+const heldByQuestions = `
+import socket, struct
+held = []
+try:
+    while len(held) < 600:
+        one = socket.socket(16, socket.SOCK_RAW, 0); held.append(one)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24); one.setblocking(False)
+        try:
+            for n in range(4000): one.send(struct.pack("<IHHIIIIII", 32, 18, 0x301, n, 0, 0, 0, 0, 0))
+        except OSError: pass
+except OSError: pass
+total = 0
+if os.path.exists("/proc/net/netlink"):
+    total = sum(int(line.split()[4]) for line in open("/proc/net/netlink").readlines()[1:])
+print(json.dumps(total >> 20))`;
+
 /** Takes all terminals and contexts for asynchronous requests that it can have, says so, and keeps them. */
 const hoardOfKernelObjects = `
 import ctypes, os, platform, time
@@ -155,6 +172,10 @@ export const limitCases: readonly Case[] = topic("limits", [
       );
       assert.ok(held < 192, `${held} MiB are held beside 192 MiB of memory`);
       await answersOrEnded(machine);
+      const other = await create({ resources: { memoryMiB: 192, openFiles: 1024 } });
+      const queued = await within("the questions", 60_000, probe<number>(other, heldByQuestions));
+      assert.ok(queued < 96, `${queued} MiB of answers wait beside 192 MiB of memory`);
+      assert.equal(await output(other, "echo still"), "still");
     },
   },
   {

@@ -71,6 +71,11 @@ func serveChannel() error {
 			return err
 		}
 	}
+	if current.NoNewPrivileges {
+		if err := limitNetlink(); err != nil {
+			return err
+		}
+	}
 	holder := settings.NewHolder(current)
 	options := child.Options{OutOfMemoryKills: host.OutOfMemoryKills}
 	switch current.Cgroup {
