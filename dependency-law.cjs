@@ -12,7 +12,20 @@ const layers = {
   drivers: ["core", "policy", "wire", "guest", "images"],
   server: ["core", "wire", "store", "audit"],
   library: ["core", "drivers", "images"],
-  cli: ["core", "policy", "wire", "guest", "images", "drivers", "library", "conformance", "bench"],
+  cli: [
+    "core",
+    "policy",
+    "wire",
+    "guest",
+    "images",
+    "store",
+    "audit",
+    "server",
+    "drivers",
+    "library",
+    "conformance",
+    "bench",
+  ],
 };
 
 const inside = (layer) => `^src/${layer}/`;

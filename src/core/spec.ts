@@ -35,6 +35,10 @@ export type SeccompProfile = Readonly<Record<string, unknown>>;
 
 /** All that a driver needs to make a machine. Complete: defaults are filled in before a driver sees it. */
 export interface SandboxSpec {
+  /** The id it gets: `i` and 20 lower-case letters and digits. Absent: the driver makes one. `already-exists` for one that is taken. */
+  readonly id?: string;
+  /** What its agent asks tenants for; empty: nothing. Absent: a secret that nobody learns. */
+  readonly accessToken?: string;
   /** A template's name: a built-in one, or one built on this host. */
   readonly template: string;
   readonly resources: Resources;

@@ -2,19 +2,20 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Machine } from "../../core/driver.ts";
+import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
-import { notAborted } from "../../core/validate.ts";
+import { invalid, notAborted } from "../../core/validate.ts";
 import { dialSocket } from "../../guest/access.ts";
 import { agentMachine } from "../../guest/machine.ts";
 import { blankDisk } from "../../images/blank-disk.ts";
-import { fileError, isMissing } from "../../images/file-errors.ts";
+import { fileError, isMissing, systemCode } from "../../images/file-errors.ts";
 import { guestLayer } from "../../images/guest-layer.ts";
 import type { Template } from "../../images/templates.ts";
 import { bundleConfig } from "./bundle.ts";
 import { type MachineFacts, readEndNote } from "./facts.ts";
 import { type IdRange, releaseIds, reserveIds } from "./id-ranges.ts";
 import { type MachinePlaces, controlGroup, machinePlaces } from "./layout.ts";
-import { newMachineId } from "./machine-id.ts";
+import { isMachineId, newMachineId } from "./machine-id.ts";
 import { type MachineParts, machinePlan } from "./plan.ts";
 import type { Preset } from "./preset.ts";
 import { superviseMachine, sweepMachines } from "./supervisor.ts";
@@ -37,10 +38,11 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     blankDisk(stateDir, spec.resources.diskMiB),
   ]);
   notAborted(signal);
-  const places = machinePlaces(stateDir, newMachineId());
+  const places = machinePlaces(stateDir, machineIdOf(spec));
   let idRange: IdRange | undefined;
+  claimDirectory(places);
   try {
-    makeDirectories(places);
+    mkdirSync(places.bundle, { mode: 0o700 });
     idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
     const { program, template } = creation;
     write(preset, { spec, places, program, template, idRange, guestLayer: layer, blankDisk: disk });
@@ -86,18 +88,39 @@ function factsOf(preset: Preset, { template, metadata, resources }: SandboxSpec)
   return { version: 1, driver: preset.name, template, metadata, resources };
 }
 
-/** Few small files on a local disk: written at once, which takes less time than handing each to another thread. */
-function makeDirectories(places: MachinePlaces): void {
-  const machines = dirname(places.directory);
+/** The id that the spec names, or a new one. Throws `invalid` for what is no id. */
+function machineIdOf({ id }: SandboxSpec): string {
+  if (id === undefined) return newMachineId();
+  if (isMachineId(id)) return id;
+  throw invalid("id", "an id is i and 20 lower-case letters and digits");
+}
+
+/**
+ * Makes the machine's directory, which only one of all who want its id does. Throws `already-exists`.
+ *
+ * Small files on a local disk are written at once, which takes less time than handing each to another thread.
+ */
+function claimDirectory(places: MachinePlaces): void {
+  try {
+    makeDirectory(places);
+  } catch (error) {
+    if (systemCode(error) !== "EEXIST") throw fileError(error, "make a sandbox");
+    throw new SandboxError("already-exists", `there is a sandbox ${places.id}`, {
+      field: "id",
+      cause: error,
+    });
+  }
+}
+
+function makeDirectory(places: MachinePlaces): void {
   try {
     mkdirSync(places.directory, { mode: 0o700 });
   } catch (error) {
     if (!isMissing(error)) throw error;
     mkdirSync(places.stateDir, { recursive: true, mode: 0o711 });
-    mkdirSync(machines, { recursive: true, mode: 0o700 });
+    mkdirSync(dirname(places.directory), { recursive: true, mode: 0o700 });
     mkdirSync(places.directory, { mode: 0o700 });
   }
-  mkdirSync(places.bundle, { mode: 0o700 });
 }
 
 function write(preset: Preset, parts: MachineParts): void {

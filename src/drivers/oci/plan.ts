@@ -76,7 +76,7 @@ function machineSetup(preset: Preset, { spec, places, template }: MachineParts):
     envs: { ...template?.envs, ...spec.envs },
     defaultUser: template?.defaultUser ?? "root",
     workdir: template?.workdir ?? "",
-    accessToken: randomBytes(24).toString("hex"),
+    accessToken: spec.accessToken ?? randomBytes(24).toString("hex"),
     leaseMs: agentLeaseMs,
     warm: template?.warm ?? [],
     openFiles: spec.resources.openFiles,
