@@ -1,15 +1,17 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { benchCommand } from "./commands/bench.ts";
 import { createCommand } from "./commands/create.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { execCommand } from "./commands/exec.ts";
 import { killCommand } from "./commands/kill.ts";
+import { keyCommand } from "./commands/key.ts";
 import { listCommand } from "./commands/ls.ts";
 import { runCommand } from "./commands/run.ts";
+import { serveCommand } from "./commands/serve.ts";
 import { shellCommand } from "./commands/shell.ts";
 import { templateCommand } from "./commands/template.ts";
 import type { Context } from "./context.ts";
+import { packageVersion } from "./package-version.ts";
 
 const examples = `
 Examples:
@@ -42,6 +44,8 @@ export function program(context: Context): Command {
     listCommand,
     killCommand,
     templateCommand,
+    serveCommand,
+    keyCommand,
     doctorCommand,
     benchCommand,
   ];
@@ -62,13 +66,4 @@ function quiet(command: Command): void {
 /** Whether what commander threw is the end of `--help` or `--version`. */
 export function isDone(thrown: unknown): boolean {
   return thrown instanceof CommanderError && thrown.exitCode === 0;
-}
-
-function packageVersion(): string {
-  const parsed: unknown = JSON.parse(
-    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
-  );
-  return typeof parsed === "object" && parsed !== null && "version" in parsed
-    ? String(parsed.version)
-    : "0";
 }

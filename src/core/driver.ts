@@ -46,6 +46,8 @@ export interface MachineInfo {
   readonly idleTimeoutMs: number;
   /** Version of the agent inside. */
   readonly agentVersion: string;
+  /** Version of E2B's protocol that it speaks. */
+  readonly protocolVersion: string;
 }
 
 /** One reading of what a machine uses. */

@@ -51,7 +51,7 @@ export function sandboxInfo(machine: MachineInfo): SandboxInfo {
     cpuCount: machine.resources.cpus,
     memoryMB: machine.resources.memoryMiB,
     resources: machine.resources,
-    envdVersion: machine.agentVersion,
+    envdVersion: machine.protocolVersion,
   };
 }
 

@@ -11,6 +11,7 @@ export interface ControlInfo {
   readonly idleTimeoutMs: number;
   readonly detached: boolean;
   readonly agentVersion: string;
+  readonly protocolVersion: string;
   readonly supervisorPid: number;
 }
 
@@ -63,6 +64,7 @@ const info = z.object({
     idleTimeoutMs: amount,
     detached: z.boolean(),
     agentVersion: z.string(),
+    protocolVersion: z.string(),
     supervisorPid: z.int(),
   }),
 });

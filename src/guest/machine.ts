@@ -116,6 +116,7 @@ function machineInfo(access: MachineAccess, told: ControlInfo): MachineInfo {
     endAt: told.endAt,
     idleTimeoutMs: told.idleTimeoutMs,
     agentVersion: told.agentVersion,
+    protocolVersion: told.protocolVersion,
   };
 }
 

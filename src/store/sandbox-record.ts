@@ -33,7 +33,7 @@ export interface SandboxRecord {
   readonly domain: string | null;
   /** The network configuration as it was asked for, to be reported. */
   readonly network: unknown;
-  /** Version of the agent inside; `null` until it has answered. */
+  /** Version of the protocol that the agent inside speaks; `null` until it has answered. */
   readonly agentVersion: string | null;
   /** `null` unless it is paused. */
   readonly pausedImage: PausedImage | null;

@@ -43,7 +43,9 @@ type Info struct {
 	IdleTimeoutMs int64  `json:"idleTimeoutMs"`
 	Detached      bool   `json:"detached"`
 	AgentVersion  string `json:"agentVersion"`
-	SupervisorPid int    `json:"supervisorPid"`
+	// ProtocolVersion is what the agent says that it speaks.
+	ProtocolVersion string `json:"protocolVersion"`
+	SupervisorPid   int    `json:"supervisorPid"`
 }
 
 // Metrics is one reading of the machine's cgroup and disk.

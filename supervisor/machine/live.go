@@ -131,12 +131,13 @@ func (m *Machine) ask(request func(now time.Time)) error {
 func (m *Machine) Info() (info control.Info, err error) {
 	err = m.ask(func(time.Time) {
 		info = control.Info{
-			StartedAt:     control.Time(m.startedAt),
-			EndAt:         control.Time(m.lease.End),
-			IdleTimeoutMs: m.lease.IdleTimeout.Milliseconds(),
-			Detached:      m.lease.Detached,
-			AgentVersion:  m.ready.AgentVersion,
-			SupervisorPid: os.Getpid(),
+			StartedAt:       control.Time(m.startedAt),
+			EndAt:           control.Time(m.lease.End),
+			IdleTimeoutMs:   m.lease.IdleTimeout.Milliseconds(),
+			Detached:        m.lease.Detached,
+			AgentVersion:    m.ready.AgentVersion,
+			ProtocolVersion: m.ready.ProtocolVersion,
+			SupervisorPid:   os.Getpid(),
 		}
 	})
 	return info, err

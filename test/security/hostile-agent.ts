@@ -22,6 +22,7 @@ const supervisorInfo = {
   idleTimeoutMs: 0,
   detached: false,
   agentVersion: "0",
+  protocolVersion: "0",
   supervisorPid: 1,
 };
 

@@ -122,9 +122,8 @@ async function runningInfo(
   try {
     const control = await controlChannel(dialSocket(socket));
     try {
-      const { startedAt, endAt, idleTimeoutMs, agentVersion } = await control.info();
+      const { supervisorPid: _, detached: __, ...told } = await control.info();
       const { driver, template, metadata, resources } = facts;
-      const times = { startedAt, endAt, idleTimeoutMs };
       return {
         id,
         driver,
@@ -132,8 +131,7 @@ async function runningInfo(
         state: "running",
         metadata,
         resources,
-        ...times,
-        agentVersion,
+        ...told,
       };
     } finally {
       control.close();

@@ -1,0 +1,25 @@
+import { join } from "node:path";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
+import type { Tenant } from "../store/tenant.ts";
+
+/** Where a server keeps its own things, below the state directory. */
+export function serverDirectory(stateDir: string): string {
+  return join(stateDir, "server");
+}
+
+/** The server's store: PostgreSQL where `DATABASE_URL` names one, else SQLite below the state directory. */
+export function serverStore(stateDir: string): Promise<Store> {
+  const url = process.env["DATABASE_URL"];
+  return openStore(
+    url === undefined || url === "" ? { directory: serverDirectory(stateDir) } : { url },
+  );
+}
+
+/** Whose keys are made when nobody says. */
+export const defaultTenant = "default";
+
+/** The tenant of the name, made when it is new. */
+export async function tenantNamed({ tenants }: Store, name: string): Promise<Tenant> {
+  return (await tenants.named(name)) ?? tenants.create({ name });
+}

@@ -1,0 +1,37 @@
+import { type ErrorCode, SandboxError, meanings } from "../../core/errors.ts";
+import { LimitReached } from "../../store/limit-reached.ts";
+import type { Answer } from "./operation.ts";
+
+/** Codes whose mend a tenant can follow, or tell the server's keeper. */
+const mendable: ReadonlySet<ErrorCode> = new Set([
+  "invalid",
+  "unauthenticated",
+  "not-found",
+  "unsupported",
+  "exhausted",
+  "unavailable",
+  "out-of-memory",
+  "conflict",
+]);
+
+/** An error as clients of the control plane take it: the status again in the body. What went wrong inside stays inside. */
+export function failureAnswer(cause: unknown, requestId: string): Answer {
+  const error = SandboxError.from(cause);
+  const status = meanings[error.code].http;
+  const said =
+    error.code === "internal" ? `something went wrong; request ${requestId}` : error.message;
+  const isMendable = error.mend !== undefined && mendable.has(error.code);
+  const message = isMendable ? `${said} (${error.mend})` : said;
+  return { ...refusal(status, message), headers: waiting(error) };
+}
+
+/** Seconds until the same call may succeed, where that is known. */
+function waiting(error: SandboxError): Record<string, string> {
+  if (error instanceof LimitReached)
+    return { "retry-after": String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))) };
+  return error.code === "exhausted" || error.code === "unavailable" ? { "retry-after": "1" } : {};
+}
+
+export function refusal(status: number, message: string): Answer {
+  return { status, body: { code: status, message } };
+}

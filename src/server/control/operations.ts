@@ -1,0 +1,19 @@
+import { leaseOperations } from "./leases.ts";
+import type { Operation } from "./operation.ts";
+import { ownOperations } from "./own.ts";
+import { powerOperations } from "./powers.ts";
+import { reportOperations } from "./reports.ts";
+import { sandboxOperations } from "./sandboxes.ts";
+import { templateOperations } from "./templates.ts";
+import { unsupportedOperations } from "./unsupported.ts";
+
+/** Every operation of the control plane; of those whose paths match, the first one counts. */
+export const operations: readonly Operation[] = [
+  ...ownOperations,
+  ...reportOperations,
+  ...sandboxOperations,
+  ...leaseOperations,
+  ...powerOperations,
+  ...unsupportedOperations,
+  ...templateOperations,
+];

@@ -1,0 +1,101 @@
+import { z } from "zod";
+import { SandboxError } from "../../core/errors.ts";
+import type { AuditQuery } from "../../audit/audit-record.ts";
+import { parseSandboxOptions } from "../../core/options.ts";
+import { type Answer, type Call, type Control, type Operation, operation } from "./operation.ts";
+import { parsedAs } from "./parsed-as.ts";
+import { sandboxIdIn } from "./sandbox-id.ts";
+
+const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
+const auditAsked = z.object({
+  sandboxId: z.string().min(1).max(64).exactOptional(),
+  action: z.string().min(1).max(64).exactOptional(),
+  since: time.exactOptional(),
+  until: time.exactOptional(),
+  limit: z.coerce.number().int().min(1).max(1000).exactOptional(),
+  token: z.string().min(1).max(1024).exactOptional(),
+});
+
+/** What this server adds to the protocol. */
+export const ownOperations: readonly Operation[] = [
+  operation(
+    "GET /cofferdam/v1/ready",
+    { name: "server.ready", summary: "whether the server takes work", open: true },
+    ready,
+  ),
+  operation(
+    "GET /cofferdam/v1/health",
+    { name: "server.health", summary: "whether the server and its store work", open: true },
+    async ({ store, isReady }) => {
+      await store.check();
+      return { status: 200, body: { status: isReady() ? "ok" : "draining" } };
+    },
+  ),
+  operation(
+    "GET /cofferdam/v1/version",
+    { name: "server.version", summary: "the server's version", open: true },
+    ({ version }) => Promise.resolve({ status: 200, body: { name: "cofferdam", version } }),
+  ),
+  operation(
+    "GET /cofferdam/v1/drivers",
+    { name: "driver.list", summary: "drivers, and what enforces what on each" },
+    drivers,
+  ),
+  operation(
+    "GET /cofferdam/v1/sandboxes/:id/enforcement",
+    { name: "sandbox.enforcement", summary: "what enforces each option of a sandbox" },
+    enforcement,
+  ),
+  operation(
+    "GET /cofferdam/v1/audit",
+    { name: "audit.query", summary: "records of the tenant's calls, newest first" },
+    audit,
+  ),
+];
+
+async function ready({ store, isReady }: Control): Promise<Answer> {
+  if (!isReady()) throw new SandboxError("unavailable", "the server is ending");
+  await store.check();
+  return { status: 200, body: { ready: true } };
+}
+
+function drivers({ life }: Control): Promise<Answer> {
+  const spec = parseSandboxOptions({ detached: true });
+  const list = [...life.drivers.values()].map((driver) => ({
+    name: driver.name,
+    isolation: driver.isolation,
+    capabilities: [...driver.capabilities],
+    isDefault: driver.name === life.defaultDriver,
+    enforcement: driver.enforcement(spec),
+  }));
+  return Promise.resolve({ status: 200, body: list });
+}
+
+async function enforcement({ life }: Control, call: Call<undefined>): Promise<Answer> {
+  const { record, driver } = await life.running(sandboxIdIn(call), call.by.tenant.id);
+  const lifetimeMs = Date.parse(record.endAt) - Date.parse(record.startedAt);
+  const { template, resources, metadata, idleTimeoutMs } = record;
+  const report = driver.enforcement({
+    template,
+    resources,
+    metadata,
+    lease: { lifetimeMs, idleTimeoutMs, detached: true },
+    egress: { allowOut: [], denyOut: [] },
+    envs: {},
+    seccomp: undefined,
+  });
+  return { status: 200, body: { driver: driver.name, isolation: driver.isolation, report } };
+}
+
+async function audit({ audit: log }: Control, { by, query }: Call<undefined>): Promise<Answer> {
+  const given = Object.keys(auditAsked.shape).flatMap((name) => {
+    const [value] = query(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const asked: AuditQuery = parsedAs(auditAsked, Object.fromEntries(given));
+  const page = await log.query({ ...asked, tenantId: by.tenant.id });
+  return {
+    status: 200,
+    body: { records: page.records, nextToken: page.nextToken ?? null },
+  };
+}

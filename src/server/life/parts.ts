@@ -1,0 +1,42 @@
+import type { AuditLog } from "../../audit/audit-log.ts";
+import type { Driver } from "../../core/driver.ts";
+import { SandboxError } from "../../core/errors.ts";
+import type { Store } from "../../store/store.ts";
+import type { Log } from "../log.ts";
+import type { LiveSandboxes } from "./live.ts";
+import type { TemplateCatalog } from "./template-catalog.ts";
+
+/** What the keeper of sandboxes works with. */
+export interface LifeParts {
+  readonly store: Store;
+  readonly audit: AuditLog;
+  /** By name. */
+  readonly drivers: ReadonlyMap<string, Driver>;
+  /** The driver of sandboxes for which nobody names one. */
+  readonly defaultDriver: string;
+  readonly catalog: TemplateCatalog;
+  /** Below which sandboxes have host names; may carry a port. */
+  readonly domain: string;
+  readonly live: LiveSandboxes;
+  /** Ids of sandboxes that are being made now. */
+  readonly making: Set<string>;
+  readonly log: Log;
+}
+
+/** Marks machines that a server has made, so that it ends no other. */
+export const serverMark = "cofferdam.server";
+
+/** Throws `invalid` with the field for a name that no driver has. */
+export function driverNamed({ drivers }: LifeParts, name: string, field: string): Driver {
+  const driver = drivers.get(name);
+  if (driver !== undefined) return driver;
+  throw new SandboxError(
+    "invalid",
+    `${field}: there is no driver ${JSON.stringify(name.slice(0, 40))} here; there are ${[...drivers.keys()].join(", ")}`,
+    { field },
+  );
+}
+
+export function noSandbox(id: string, cause?: unknown): SandboxError {
+  return new SandboxError("not-found", `there is no sandbox ${id.slice(0, 64)}`, { cause });
+}

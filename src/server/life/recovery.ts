@@ -1,0 +1,146 @@
+import type { Driver, MachineInfo } from "../../core/driver.ts";
+import { SandboxError } from "../../core/errors.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import type { Store } from "../../store/store.ts";
+import { type LifeParts, serverMark } from "./parts.ts";
+
+/** What a look round found. */
+export interface Found {
+  readonly adopted: number;
+  /** Rows whose machine is gone. */
+  readonly closed: number;
+  /** Machines that no row knows. */
+  readonly ended: number;
+}
+
+const atOnce = 8;
+
+/**
+ * Joins rows with machines: takes over what both know, closes rows that have no machine, ends machines of a server that
+ * no row knows. What cannot be judged now is left to the next look.
+ */
+export async function lookRound(parts: LifeParts): Promise<Found> {
+  const machines = await machinesOf(parts);
+  const rows = await liveRows(parts.store);
+  const found = { adopted: 0, closed: 0, ended: 0 };
+  await inGroups(rows, async (row) => {
+    const fate = await fateOf(parts, row);
+    if (fate === "adopted") found.adopted += 1;
+    if (fate === "gone") found.closed += Number(await closeRow(parts, row));
+  });
+  const known = new Set(rows.filter(({ state }) => state !== "creating").map(({ id }) => id));
+  const strays = machines.filter(({ info }) => isServers(info) && !known.has(info.id));
+  await inGroups(strays, async ({ driver, info }) => {
+    if (!parts.making.has(info.id) && (await isStray(parts, info.id)))
+      found.ended += Number(await endStray(parts, driver, info.id));
+  });
+  return found;
+}
+
+/** What becomes of a row: its machine is taken over, is gone, or all is left as it is. */
+async function fateOf(parts: LifeParts, row: SandboxRecord): Promise<"adopted" | "gone" | "left"> {
+  const { live, making, log } = parts;
+  if (live.get(row.id) !== undefined || making.has(row.id)) return "left";
+  if (row.state === "creating") return "gone";
+  try {
+    return await adopt(parts, row);
+  } catch (cause) {
+    const error = SandboxError.from(cause);
+    if (error.code === "not-found") return "gone";
+    log("error", "a sandbox could not be found again yet", {
+      sandboxId: row.id,
+      error: error.message,
+    });
+    return "left";
+  }
+}
+
+interface Listed {
+  readonly driver: Driver;
+  readonly info: MachineInfo;
+}
+
+async function machinesOf({ drivers }: LifeParts): Promise<readonly Listed[]> {
+  const machines: Listed[] = [];
+  for (const driver of drivers.values())
+    for await (const info of driver.list()) machines.push({ driver, info });
+  return machines;
+}
+
+function isServers({ metadata }: MachineInfo): boolean {
+  return metadata[serverMark] !== undefined;
+}
+
+/** Rows of sandboxes that have not ended, paused ones aside: those have no machine. */
+async function liveRows({ sandboxes }: Store): Promise<readonly SandboxRecord[]> {
+  const rows: SandboxRecord[] = [];
+  let token: string | undefined;
+  do {
+    const page = await sandboxes.list({
+      states: ["creating", "running", "pausing", "resuming"],
+      limit: 1000,
+      ...(token === undefined ? {} : { token }),
+    });
+    rows.push(...page.records);
+    token = page.nextToken;
+  } while (token !== undefined);
+  return rows;
+}
+
+async function adopt({ drivers, live, store }: LifeParts, row: SandboxRecord): Promise<"adopted"> {
+  const driver = drivers.get(row.driver);
+  if (driver === undefined)
+    throw new SandboxError("unavailable", `its driver ${row.driver} is not here`);
+  const machine = await driver.open(row.id);
+  live.add(row, machine, await store.sandboxes.secrets(row.id));
+  return "adopted";
+}
+
+async function closeRow({ store, log }: LifeParts, row: SandboxRecord): Promise<boolean> {
+  const endReason = closingReason(row);
+  try {
+    await store.sandboxes.move(row.id, { from: row.state, to: "ended", changes: { endReason } });
+  } catch (cause) {
+    if (SandboxError.from(cause).code !== "conflict") throw cause;
+    return false;
+  }
+  log("info", "a sandbox has ended unseen", { sandboxId: row.id, reason: endReason });
+  return true;
+}
+
+function closingReason({ state, endAt }: SandboxRecord): string {
+  if (state === "creating") return "the server ended while it was made";
+  return endAt <= new Date().toISOString() ? "lifetime" : "runtime-lost";
+}
+
+/** Whether the row of a machine that was listed is still not there, or closed. */
+async function isStray({ store }: LifeParts, id: string): Promise<boolean> {
+  try {
+    return (await store.sandboxes.get(id)).state === "ended";
+  } catch (cause) {
+    if (SandboxError.from(cause).code !== "not-found") throw cause;
+    return true;
+  }
+}
+
+async function endStray({ log }: LifeParts, driver: Driver, id: string): Promise<boolean> {
+  try {
+    const machine = await driver.open(id);
+    await machine[Symbol.asyncDispose]();
+  } catch (cause) {
+    const { code, message } = SandboxError.from(cause);
+    if (code === "not-found") return false;
+    log("error", "a machine that no sandbox has could not be ended", {
+      sandboxId: id,
+      error: message,
+    });
+    return false;
+  }
+  log("warn", "ended a machine that no sandbox has", { sandboxId: id });
+  return true;
+}
+
+async function inGroups<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  for (let from = 0; from < items.length; from += atOnce)
+    await Promise.all(items.slice(from, from + atOnce).map(work));
+}

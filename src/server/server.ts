@@ -1,0 +1,187 @@
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import { createServer as createLock } from "node:net";
+import type { AuditLog } from "../audit/audit-log.ts";
+import { type RecordSink, auditSink, recorded } from "../audit/recorded.ts";
+import type { Driver } from "../core/driver.ts";
+import { SandboxError } from "../core/errors.ts";
+import type { Store } from "../store/store.ts";
+import { controlPlane } from "./control/control-plane.ts";
+import { nodeListener } from "./control/node-listener.ts";
+import { type DataPlane, dataPlane } from "./data/data-plane.ts";
+import { dataServerOptions, harden } from "./data/server-options.ts";
+import { type Life, life } from "./life/life.ts";
+import type { Found } from "./life/recovery.ts";
+import type { TemplateCatalog } from "./life/template-catalog.ts";
+import type { Log } from "./log.ts";
+
+export interface ServerOptions {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  /** Below which sandboxes have host names; default `localhost` with the port. */
+  readonly domain: string | undefined;
+  /** Where the drivers keep machines: one server at a time. */
+  readonly stateDir: string;
+  readonly store: Store;
+  readonly audit: AuditLog;
+  readonly drivers: readonly Driver[];
+  readonly defaultDriver: string;
+  readonly catalog: TemplateCatalog;
+  /** Of this program. */
+  readonly version: string;
+  readonly log: Log;
+}
+
+/** A server that listens. */
+export interface RunningServer {
+  readonly port: number;
+  readonly domain: string;
+  /** What an earlier server had left. */
+  readonly found: Found;
+  /** Takes no new requests, waits a while for those under way, and stops; sandboxes live on unless they are to end. */
+  stop(options: { readonly endSandboxes: boolean }): Promise<void>;
+}
+
+const maxConnections = 10_000;
+const drainMs = 10_000;
+const samplingMs = 10_000;
+
+/** Throws `conflict` where another server has the state directory, `unavailable` where the port is taken. */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { stateDir, log } = options;
+  const unlock = await lockStateDirectory(stateDir);
+  const server = createServer(dataServerOptions);
+  try {
+    harden(server, maxConnections);
+    await listen(server, options);
+    return await serve(server, options, unlock);
+  } catch (cause) {
+    server.close();
+    unlock();
+    log("error", "the server did not start", { error: SandboxError.from(cause).message });
+    throw cause;
+  }
+}
+
+async function serve(
+  server: Server,
+  options: ServerOptions,
+  unlock: () => void,
+): Promise<RunningServer> {
+  const { store, audit, catalog, version, defaultDriver, log } = options;
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : options.port;
+  const domain = options.domain ?? `localhost:${port}`;
+  const sink = auditSink(audit, lostRecord(log));
+  const drivers = new Map(options.drivers.map((driver) => [driver.name, recorded(driver, sink)]));
+  const keeper = life({ store, audit, drivers, defaultDriver, catalog, domain, log, samplingMs });
+  const data = dataPlane({ domain, find: keeper.find, tokens: keeper.tokens });
+  let isReady = false;
+  const control = { life: keeper, store, audit, catalog, version, isReady: () => isReady };
+  const listener = nodeListener(controlPlane(control, log), log);
+  const starting = answerMeanwhile(server);
+  const found = await keeper.recover();
+  starting.over();
+  attach(server, data, listener);
+  isReady = true;
+  return {
+    port,
+    domain,
+    found,
+    async stop({ endSandboxes }) {
+      isReady = false;
+      await drain(server);
+      if (endSandboxes) await keeper.endAll();
+      stopAll(keeper, data, server);
+      unlock();
+    },
+  };
+}
+
+/** Whoever comes before an earlier server's sandboxes are found again is asked to wait. */
+function answerMeanwhile(server: Server): { readonly over: () => void } {
+  const body = JSON.stringify({ code: 503, message: "the server is starting" });
+  const answer = (_: IncomingMessage, response: ServerResponse): void => {
+    response.writeHead(503, { "content-type": "application/json", "retry-after": "1" });
+    response.end(body);
+  };
+  server.on("request", answer);
+  return { over: () => void server.off("request", answer) };
+}
+
+function attach(server: Server, data: DataPlane, control: ReturnType<typeof nodeListener>): void {
+  server.on("request", (request, response) => {
+    if (!data.handle(request, response)) control(request, response);
+  });
+  server.on("checkContinue", (request, response) => {
+    if (data.handle(request, response)) return;
+    response.writeContinue();
+    control(request, response);
+  });
+  server.on("upgrade", (request, socket, head) => {
+    if (data.upgrade(request, socket, head)) return;
+    socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+  });
+}
+
+async function listen(server: Server, { host, port }: ServerOptions): Promise<void> {
+  server.listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    throw new SandboxError("unavailable", `the server cannot listen on ${host} port ${port}`, {
+      field: "port",
+      mend: "take another with --port, or end the program that has it",
+      cause,
+    });
+  }
+}
+
+/** A name that only one process of this host can hold, and that goes with the process. */
+async function lockStateDirectory(stateDir: string): Promise<() => void> {
+  const digest = createHash("sha256").update(stateDir).digest("hex").slice(0, 32);
+  const lock = createLock((socket) => socket.destroy());
+  lock.listen(`\0cofferdam-server-${digest}`);
+  try {
+    await once(lock, "listening");
+  } catch (cause) {
+    throw new SandboxError("conflict", `another server has ${stateDir}`, {
+      field: "stateDir",
+      mend: "end it, or name another state directory",
+      cause,
+    });
+  }
+  lock.unref();
+  return () => void lock.close();
+}
+
+function lostRecord(log: Log): RecordSink["lost"] {
+  return ({ action, machineId, result }, cause) =>
+    log("error", "an event could not be recorded", {
+      action,
+      sandboxId: machineId,
+      result,
+      error: SandboxError.from(cause).message,
+    });
+}
+
+/** Takes no new connection and waits for the answers that are under way, but not for long. */
+async function drain(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeIdleConnections();
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, drainMs);
+  });
+  await Promise.race([closed, enough]);
+  clearTimeout(timer);
+}
+
+function stopAll(keeper: Life, data: DataPlane, server: Server): void {
+  keeper.close();
+  data.close();
+  server.closeAllConnections();
+}

@@ -1,0 +1,84 @@
+/** An error, as every client of the control plane decides by it. */
+export interface WireError {
+  /** The HTTP status. */
+  readonly code: number;
+  readonly message: string;
+}
+
+/** What a client needs to use a sandbox. */
+export interface WireSandbox {
+  readonly sandboxID: string;
+  readonly templateID: string;
+  readonly alias: string;
+  readonly clientID: string;
+  readonly envdVersion: string;
+  readonly envdAccessToken?: string;
+  readonly trafficAccessToken: string | null;
+  readonly domain: string | null;
+}
+
+/** A sandbox in a list. */
+export interface WireListedSandbox {
+  readonly sandboxID: string;
+  readonly templateID: string;
+  readonly alias: string;
+  readonly clientID: string;
+  /** RFC 3339, as `endAt`. */
+  readonly startedAt: string;
+  readonly endAt: string;
+  readonly state: "running" | "paused";
+  /** A whole number: a share of a core counts as one. */
+  readonly cpuCount: number;
+  readonly memoryMB: number;
+  readonly diskSizeMB: number;
+  readonly envdVersion: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly volumeMounts: readonly never[];
+}
+
+export interface WireSandboxDetail extends WireListedSandbox {
+  readonly domain: string | null;
+  readonly envdAccessToken?: string;
+  /** Whether anything leaves the sandbox. */
+  readonly allowInternetAccess: boolean;
+  readonly network: Readonly<Record<string, unknown>>;
+  readonly lifecycle: { readonly onTimeout: "kill" | "pause"; readonly autoResume: boolean };
+}
+
+export interface WireMetric {
+  readonly timestamp: string;
+  readonly timestampUnix: number;
+  readonly cpuCount: number;
+  readonly cpuUsedPct: number;
+  /** Bytes, as all below. */
+  readonly memUsed: number;
+  readonly memTotal: number;
+  readonly memCache: number;
+  readonly diskUsed: number;
+  readonly diskTotal: number;
+}
+
+export interface WireLogEntry {
+  readonly timestamp: string;
+  readonly level: "debug" | "info" | "warn" | "error";
+  readonly message: string;
+  readonly fields: Readonly<Record<string, string>>;
+}
+
+export interface WireTemplate {
+  readonly templateID: string;
+  readonly buildID: string;
+  readonly cpuCount: number;
+  readonly memoryMB: number;
+  readonly diskSizeMB: number;
+  readonly public: boolean;
+  readonly aliases: readonly string[];
+  readonly names: readonly string[];
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly lastSpawnedAt: null;
+  readonly spawnCount: number;
+  readonly buildCount: number;
+  readonly envdVersion: string;
+  readonly buildStatus: "ready";
+}
