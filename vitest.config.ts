@@ -2,7 +2,14 @@ import { defineConfig } from "vitest/config";
 
 /** Suites that start real machines or other processes: one file at a time, with time to spare on a busy host. */
 const serial = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 };
-const suites = ["security", "templates", "cli", "examples", "conformance"];
+const suites = {
+  security: "test/security/**/*.test.ts",
+  templates: "test/templates/**/*.test.ts",
+  cli: "test/cli/**/*.test.ts",
+  server: "test/server/{sdk,control}*.test.ts",
+  examples: "test/examples/**/*.test.ts",
+  conformance: "test/conformance/**/*.test.ts",
+};
 
 export default defineConfig({
   test: {
@@ -11,12 +18,12 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-          exclude: suites.map((name) => `test/${name}/**`),
+          exclude: Object.values(suites),
           testTimeout: 60_000,
         },
       },
-      ...suites.map((name) => ({
-        test: { name, include: [`test/${name}/**/*.test.ts`], ...serial },
+      ...Object.entries(suites).map(([name, files]) => ({
+        test: { name, include: [files], ...serial },
       })),
     ],
   },

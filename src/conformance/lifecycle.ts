@@ -33,6 +33,17 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
     },
   },
   {
+    name: "a machine has the id that is asked for, which no second one gets",
+    async check({ create }) {
+      const id = `i${Math.random().toString(36).slice(2).padEnd(20, "0").slice(0, 20)}`;
+      const machine = await create({ id });
+      assert.equal(machine.id, id);
+      await refused(create({ id }), "already-exists");
+      await refused(create({ id: "../../tmp/x" }), "invalid");
+      assert.equal(await machine.isRunning(), true);
+    },
+  },
+  {
     name: "a machine is listed while it runs and not afterwards",
     async check({ create, driver }) {
       const machine = await create({ metadata: { name: "listed" } });

@@ -2,6 +2,7 @@ import type { EgressPolicy, Lease, Resources, SandboxSpec } from "../core/spec.t
 
 /** What a case changes of the suite's ordinary sandbox. */
 export interface SpecOverrides {
+  readonly id?: string;
   readonly template?: string;
   readonly resources?: Partial<Resources>;
   readonly lease?: Partial<Lease>;
@@ -24,6 +25,7 @@ const ordinary: SandboxSpec = {
 /** The suite's ordinary sandbox with a case's changes: one core, 512 MiB, five minutes, nothing leaves. */
 export function sandboxSpec(overrides: SpecOverrides = {}): SandboxSpec {
   return {
+    ...(overrides.id === undefined ? {} : { id: overrides.id }),
     template: overrides.template ?? ordinary.template,
     resources: { ...ordinary.resources, ...overrides.resources },
     lease: { ...ordinary.lease, ...overrides.lease },

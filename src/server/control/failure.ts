@@ -1,5 +1,6 @@
 import { type ErrorCode, SandboxError, meanings } from "../../core/errors.ts";
 import { LimitReached } from "../../store/limit-reached.ts";
+import type { WireError } from "../../wire/control/answers.ts";
 import type { Answer } from "./operation.ts";
 
 /** Codes whose mend a tenant can follow, or tell the server's keeper. */
@@ -33,5 +34,6 @@ function waiting(error: SandboxError): Record<string, string> {
 }
 
 export function refusal(status: number, message: string): Answer {
-  return { status, body: { code: status, message } };
+  const body: WireError = { code: status, message };
+  return { status, body };
 }

@@ -3,12 +3,11 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandboxError } from "../../core/errors.ts";
 import type { Log, LogFacts } from "../log.ts";
 import type { ControlPlane } from "./control-plane.ts";
+import { linger } from "../data/relay.ts";
 import { failureAnswer } from "./failure.ts";
 import type { Inquiry } from "./inquiry.ts";
+import { readJson } from "./read-json.ts";
 import type { Answer } from "./operation.ts";
-
-const maxBodyBytes = 1_048_576;
-const bodyTimeoutMs = 15_000;
 
 /** Serves the control plane by node:http. */
 export function nodeListener(
@@ -40,6 +39,7 @@ async function attend({ plane, log, request, response }: Exchange): Promise<void
     note: (more) => void Object.assign(facts, more),
   };
   const answered = await serve(plane, request, inquiry);
+  response.once("finish", () => linger(request));
   await send(response, answered, inquiry);
   log("info", "request", {
     requestId: inquiry.requestId,
@@ -92,36 +92,4 @@ async function send(
 
 function single(value: string | readonly string[] | undefined): string | undefined {
   return typeof value === "string" ? value : undefined;
-}
-
-/** Throws `invalid` for a body that is too long, too slow, or not JSON. */
-async function readJson(request: IncomingMessage): Promise<unknown> {
-  const bytes = await readBody(request);
-  if (bytes.length === 0) return {};
-  try {
-    return JSON.parse(new TextDecoder("utf8", { fatal: true }).decode(bytes));
-  } catch (cause) {
-    throw new SandboxError("invalid", "body: expected JSON", { field: "body", cause });
-  }
-}
-
-async function readBody(request: IncomingMessage): Promise<Buffer> {
-  const timer = setTimeout(() => {
-    request.destroy(new SandboxError("timed-out", "body: it did not come in time"));
-  }, bodyTimeoutMs);
-  const pieces: Buffer[] = [];
-  let length = 0;
-  try {
-    for await (const piece of request as AsyncIterable<Buffer>) {
-      length += piece.length;
-      if (length > maxBodyBytes)
-        throw new SandboxError("invalid", `body: is longer than ${maxBodyBytes} bytes`, {
-          field: "body",
-        });
-      pieces.push(piece);
-    }
-    return Buffer.concat(pieces);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -2,7 +2,18 @@ import { z } from "zod";
 import type { Operation } from "./operation.ts";
 
 /** A description of the control plane in the format of OpenAPI 3.1. */
-export type OpenApiDocument = Readonly<Record<string, unknown>>;
+export interface OpenApiDocument {
+  readonly openapi: "3.1.0";
+  readonly info: Readonly<Record<string, unknown>>;
+  /** By path, then by method in lower case. */
+  readonly paths: Readonly<Record<string, Readonly<Record<string, DescribedOperation>>>>;
+  readonly components: Readonly<Record<string, unknown>>;
+}
+
+interface DescribedOperation {
+  readonly operationId: string;
+  readonly [field: string]: unknown;
+}
 
 const errorSchema = {
   type: "object",
@@ -17,7 +28,7 @@ export function openApiDocument(
   operations: readonly Operation[],
   version: string,
 ): OpenApiDocument {
-  const paths: Record<string, Record<string, unknown>> = {};
+  const paths: Record<string, Record<string, DescribedOperation>> = {};
   for (const operation of operations) {
     const path = operation.path.replaceAll(/:([a-z]+)/gi, "{$1}");
     (paths[path] ??= {})[operation.method.toLowerCase()] ??= described(operation);
@@ -37,7 +48,15 @@ export function openApiDocument(
   };
 }
 
-function described({ name, path, summary, success, request, open }: Operation): unknown {
+function described({
+  name,
+  method,
+  path,
+  summary,
+  success,
+  request,
+  open,
+}: Operation): DescribedOperation {
   const parameters = [...path.matchAll(/:([a-z]+)/gi)].map(([, part]) => ({
     name: part,
     in: "path",
@@ -45,7 +64,8 @@ function described({ name, path, summary, success, request, open }: Operation): 
     schema: { type: "string" },
   }));
   return {
-    operationId: operationId(name, path),
+    operationId: operationId(method, path),
+    tags: [name.split(".", 1)[0] ?? ""],
     summary,
     ...(open ? {} : { security: [{ key: [] }] }),
     ...(parameters.length === 0 ? {} : { parameters }),
@@ -61,8 +81,8 @@ function described({ name, path, summary, success, request, open }: Operation): 
 }
 
 /** Unique: several versions of the protocol ask for the same operation. */
-function operationId(name: string, path: string): string {
-  return `${name}${path.replaceAll(/[^a-z0-9]+/gi, "_")}`;
+function operationId(method: string, path: string): string {
+  return `${method.toLowerCase()}${path.replaceAll(/[^a-z0-9]+/gi, "_")}`;
 }
 
 function bodyOf(request: z.ZodType): unknown {

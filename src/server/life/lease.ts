@@ -10,7 +10,7 @@ export interface Running {
   readonly sandbox: LiveSandbox;
 }
 
-/** Throws `not-found`, also for another tenant's, and for one that has ended. */
+/** Throws `not-found`, also for another tenant's, and for one that has ended or is about to. */
 export async function runningOf(
   { store, live }: LifeParts,
   id: string,
@@ -18,8 +18,13 @@ export async function runningOf(
 ): Promise<Running> {
   const record = await store.sandboxes.get(id, tenantId);
   const sandbox = live.get(id);
-  if (record.state === "ended" || sandbox === undefined) throw noSandbox(id);
+  if (isOver(record) || sandbox === undefined) throw noSandbox(id);
   return { record, sandbox };
+}
+
+/** A machine whose lifetime is over ends a moment before its row says so. */
+function isOver({ state, endAt }: SandboxRecord): boolean {
+  return state === "ended" || endAt <= new Date().toISOString();
 }
 
 /** Lets it live at least so long from now: what was agreed before is never shortened. */
@@ -33,7 +38,7 @@ export async function extend(
   return sandbox.inTurn(async () => {
     const record = await parts.store.sandboxes.get(id, tenant.id);
     const endAt = new Date(Date.now() + lifetimeMs).toISOString();
-    if (record.state === "ended") throw noSandbox(id);
+    if (isOver(record)) throw noSandbox(id);
     if (record.endAt >= endAt) return record;
     await sandbox.machine.setLifetime(lifetimeMs);
     return parts.store.sandboxes.setEndAt(id, endAt);
