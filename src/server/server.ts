@@ -171,12 +171,13 @@ function lostRecord(log: Log): RecordSink["lost"] {
 async function drain(server: Server): Promise<void> {
   const closed = once(server, "close");
   server.close();
-  server.closeIdleConnections();
+  const closing = setInterval(() => server.closeIdleConnections(), 50);
   let timer: NodeJS.Timeout | undefined;
   const enough = new Promise<void>((resolve) => {
     timer = setTimeout(resolve, drainMs);
   });
   await Promise.race([closed, enough]);
+  clearInterval(closing);
   clearTimeout(timer);
 }
 
