@@ -35,7 +35,7 @@ if os.path.exists("/proc/net/netlink"):
     total = sum(int(line.split()[4]) for line in open("/proc/net/netlink").readlines()[1:])
 print(json.dumps(total >> 20))`;
 
-/** Takes all terminals and contexts for asynchronous requests that it can have, says so, and keeps them. */
+/** Takes all terminals, watchers and contexts for asynchronous requests that it can have, says so, and keeps them. */
 const hoardOfKernelObjects = `
 import ctypes, os, platform, time
 libc = ctypes.CDLL(None)
@@ -44,6 +44,7 @@ held = []
 try:
     while len(held) < 4000: held.append(os.posix_openpt(os.O_RDWR | os.O_NOCTTY))
 except OSError: pass
+for _ in range(300): libc.inotify_init()
 for size in (8192, 100, 1):
     for _ in range(600):
         if libc.syscall(setup, size, ctypes.byref(ctypes.c_ulong(0))) < 0: break
@@ -57,6 +58,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 missing = []
 try: os.posix_openpt(os.O_RDWR | os.O_NOCTTY)
 except OSError: missing.append("terminal")
+if libc.inotify_init() < 0: missing.append("watcher")
 setup = 206 if platform.machine() == "x86_64" else 0
 if libc.syscall(setup, 64, ctypes.byref(ctypes.c_ulong(0))) < 0 and ctypes.get_errno() != 38: missing.append("requests")
 print(json.dumps(missing))`;
@@ -186,7 +188,7 @@ export const limitCases: readonly Case[] = topic("limits", [
     },
   },
   {
-    name: "terminals and asynchronous requests, of which the kernel has a number, are not one sandbox's to take",
+    name: "terminals, watches and asynchronous requests, of which the kernel has a number, are not one sandbox's to take",
     alone: true,
     async check({ create }) {
       const [machine, neighbour] = await Promise.all([create(), create()]);

@@ -44,15 +44,22 @@ func mountCgroup(controller string) (path string, ok bool) {
 	return path, syscall.Mount("none", path, "cgroup", syscall.MS_NOSUID|syscall.MS_NOEXEC|syscall.MS_NODEV, controller) == nil
 }
 
-// limitNamespaces forbids new namespaces in this machine's user namespace. Where the files are not there or not ours to
-// write, the runtime's own filter has to do.
+// limitNamespaces forbids new namespaces in this machine's user namespace, and bounds what the kernel counts for each user
+// and, all machines together, for whoever made them: with that used up, nobody on the host could watch a file any more.
+// Where the files are not there or not ours to write, the runtime's own filter has to do.
 func limitNamespaces() {
 	for _, kind := range []string{"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"} {
-		file, err := os.OpenFile("/proc/sys/user/max_"+kind+"_namespaces", os.O_WRONLY, 0)
-		if err != nil {
-			continue
-		}
-		_, _ = file.WriteString("0")
-		file.Close()
+		limitCount("max_"+kind+"_namespaces", "0")
 	}
+	limitCount("max_inotify_instances", "32")
+	limitCount("max_inotify_watches", "32768")
+}
+
+func limitCount(name, most string) {
+	file, err := os.OpenFile("/proc/sys/user/"+name, os.O_WRONLY, 0)
+	if err != nil {
+		return
+	}
+	defer file.Close()
+	_, _ = file.WriteString(most)
 }
