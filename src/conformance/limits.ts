@@ -1,67 +1,13 @@
 import assert from "node:assert/strict";
 import type { Machine } from "../core/driver.ts";
 import { type Case, topic } from "./case.ts";
+import {
+  heldByQuestions,
+  heldBySockets,
+  hoardOfKernelObjects,
+  takesOne,
+} from "./probes/shared-numbers.ts";
 import { output, probe, run, sleep, start, within } from "./run.ts";
-
-/** Fills connections over loopback that nobody reads. Prints what they took, in MiB; stops at 512. */
-const heldBySockets = `
-import socket
-server = socket.socket(); server.bind(("127.0.0.1", 0)); server.listen(1000)
-held, total, block = [], 0, b"x" * 1048576
-for _ in range(200):
-    near = socket.socket(); near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 24)
-    near.settimeout(1); near.connect(server.getsockname()); held += [near, server.accept()[0]]
-    near.setblocking(False)
-    try:
-        while True: total += near.send(block)
-    except BlockingIOError: pass
-    if total > 512 << 20: break
-print(json.dumps(total >> 20))`;
-
-/** Asks the kernel about interfaces and reads no answer. Prints what waits, in MiB, where the kernel tells. */
-const heldByQuestions = `
-import socket, struct
-held = []
-try:
-    while len(held) < 600:
-        one = socket.socket(16, socket.SOCK_RAW, 0); held.append(one)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24); one.setblocking(False)
-        try:
-            for n in range(4000): one.send(struct.pack("<IHHIIIIII", 32, 18, 0x301, n, 0, 0, 0, 0, 0))
-        except OSError: pass
-except OSError: pass
-total = 0
-if os.path.exists("/proc/net/netlink"):
-    total = sum(int(line.split()[4]) for line in open("/proc/net/netlink").readlines()[1:])
-print(json.dumps(total >> 20))`;
-
-/** Takes all terminals, watchers and contexts for asynchronous requests that it can have, says so, and keeps them. */
-const hoardOfKernelObjects = `
-import ctypes, os, platform, time
-libc = ctypes.CDLL(None)
-setup = 206 if platform.machine() == "x86_64" else 0
-held = []
-try:
-    while len(held) < 4000: held.append(os.posix_openpt(os.O_RDWR | os.O_NOCTTY))
-except OSError: pass
-for _ in range(300): libc.inotify_init()
-for size in (8192, 100, 1):
-    for _ in range(600):
-        if libc.syscall(setup, size, ctypes.byref(ctypes.c_ulong(0))) < 0: break
-print("taken", flush=True)
-time.sleep(1000)`;
-
-/** Takes one of each. Prints those of which there was none left; a kernel may have no such requests at all. */
-const takesOne = `
-import ctypes, platform
-libc = ctypes.CDLL(None, use_errno=True)
-missing = []
-try: os.posix_openpt(os.O_RDWR | os.O_NOCTTY)
-except OSError: missing.append("terminal")
-if libc.inotify_init() < 0: missing.append("watcher")
-setup = 206 if platform.machine() == "x86_64" else 0
-if libc.syscall(setup, 64, ctypes.byref(ctypes.c_ulong(0))) < 0 and ctypes.get_errno() != 38: missing.append("requests")
-print(json.dumps(missing))`;
 
 /** Asks a neighbour again and again while `act` runs. Fails when one answer does not come. */
 async function neighbourAnswers(neighbour: Machine, act: () => Promise<unknown>): Promise<number> {
@@ -188,7 +134,7 @@ export const limitCases: readonly Case[] = topic("limits", [
     },
   },
   {
-    name: "terminals, watches and asynchronous requests, of which the kernel has a number, are not one sandbox's to take",
+    name: "terminals, watches, signals and asynchronous requests, of which the kernel has a number, are not one sandbox's to take",
     alone: true,
     async check({ create }) {
       const [machine, neighbour] = await Promise.all([create(), create()]);

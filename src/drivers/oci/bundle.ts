@@ -7,6 +7,10 @@ const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 /** With 0 bytes a crash would still be given to the program that the host's core_pattern names; with 1 it is given to nobody. */
 const noCoreBytes = 1;
 
+/** Queued signals and message queues: the kernel counts those of all machines together, for the user who made them. */
+const maxPendingSignals = 1024;
+const noQueueBytes = 0;
+
 /** Terminals of one machine; the host's kernel has 3072 for all machines together. */
 const maxTerminals = 64;
 
@@ -24,7 +28,12 @@ export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
       args: ["/.cofferdam/agent"],
       env: environment,
       cwd: "/",
-      rlimits: [rlimit("RLIMIT_NOFILE", openFiles), rlimit("RLIMIT_CORE", noCoreBytes)],
+      rlimits: [
+        rlimit("RLIMIT_NOFILE", openFiles),
+        rlimit("RLIMIT_CORE", noCoreBytes),
+        rlimit("RLIMIT_SIGPENDING", maxPendingSignals),
+        rlimit("RLIMIT_MSGQUEUE", noQueueBytes),
+      ],
       ...process,
     },
     mounts,
