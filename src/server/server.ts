@@ -10,6 +10,7 @@ import type { Store } from "../store/store.ts";
 import { controlPlane } from "./control/control-plane.ts";
 import { nodeListener } from "./control/node-listener.ts";
 import { type DataPlane, dataPlane } from "./data/data-plane.ts";
+import { type Drain, drainable } from "./drain.ts";
 import { dataServerOptions, harden } from "./data/server-options.ts";
 import { type Life, life } from "./life/life.ts";
 import type { Found } from "./life/recovery.ts";
@@ -55,8 +56,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const server = createServer(dataServerOptions);
   try {
     harden(server, maxConnections);
+    const drain = drainable(server);
     await listen(server, options);
-    return await serve(server, options, unlock);
+    return await serve(server, options, { unlock, drain });
   } catch (cause) {
     server.close();
     unlock();
@@ -68,7 +70,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 async function serve(
   server: Server,
   options: ServerOptions,
-  unlock: () => void,
+  { unlock, drain }: { readonly unlock: () => void; readonly drain: Drain },
 ): Promise<RunningServer> {
   const { store, audit, catalog, version, defaultDriver, log } = options;
   const address = server.address();
@@ -92,7 +94,7 @@ async function serve(
     found,
     async stop({ endSandboxes }) {
       isReady = false;
-      await drain(server);
+      await drain(drainMs);
       if (endSandboxes) await keeper.endAll();
       stopAll(keeper, data, server);
       unlock();
@@ -165,20 +167,6 @@ function lostRecord(log: Log): RecordSink["lost"] {
       result,
       error: SandboxError.from(cause).message,
     });
-}
-
-/** Takes no new connection and waits for the answers that are under way, but not for long. */
-async function drain(server: Server): Promise<void> {
-  const closed = once(server, "close");
-  server.close();
-  const closing = setInterval(() => server.closeIdleConnections(), 50);
-  let timer: NodeJS.Timeout | undefined;
-  const enough = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, drainMs);
-  });
-  await Promise.race([closed, enough]);
-  clearInterval(closing);
-  clearTimeout(timer);
 }
 
 function stopAll(keeper: Life, data: DataPlane, server: Server): void {
