@@ -1,7 +1,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { cofferdam, subjects } from "../cli/cofferdam.ts";
+import { openStore } from "../../src/store/open-store.ts";
+import { cofferdam, stateDir, subjects } from "../cli/cofferdam.ts";
 import { type Served, call, served } from "./serve.ts";
 
 const server = served();
@@ -213,6 +215,27 @@ describe.skipIf(driver === undefined)("tenants", () => {
     expect(JSON.stringify(audit)).not.toContain('"sandbox.create"');
     expect((await call(mine, `DELETE /sandboxes/${sandboxID}`)).status).toBe(204);
     expect((await call(mine, `DELETE /sandboxes/${sandboxID}`)).body).toMatchObject({ code: 404 });
+  });
+
+  test("one that is at its limits is told when to come again", async () => {
+    const full = await keyOf("full");
+    {
+      await using store = await openStore({ directory: join(stateDir, "server") });
+      const tenant = await store.tenants.named("full");
+      await store.tenants.setLimits(tenant?.id ?? "", { maxSandboxes: 1, createsPerMinute: 2 });
+    }
+    const made = await call(full, "POST /v2/sandboxes", wish);
+    expect(made.status).toBe(201);
+    const second = await call(full, "POST /v2/sandboxes", wish);
+    expect(second).toMatchObject({ status: 429, body: { code: 429 } });
+    expect(second.headers.get("retry-after")).toMatch(/^[1-9]\d*$/);
+    await call(full, `DELETE /sandboxes/${idIn(made.body)}`);
+    const again = await call(full, "POST /v2/sandboxes", wish);
+    expect(again.status).toBe(201);
+    await call(full, `DELETE /sandboxes/${idIn(again.body)}`);
+    const third = await call(full, "POST /v2/sandboxes", wish);
+    expect(third).toMatchObject({ status: 429, body: { code: 429 } });
+    expect(Number(third.headers.get("retry-after"))).toBeGreaterThan(20);
   });
 
   test("version 1 is insecure unless told, and what version 1 says by habit is no refusal", async () => {
