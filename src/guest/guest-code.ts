@@ -5,10 +5,9 @@ import { parseCodeLine, parseContext, parseContexts } from "../wire/code-events.
 import { parseJson } from "../wire/json.ts";
 import { lineDecoder } from "../wire/lines.ts";
 import { Inbox } from "./inbox.ts";
-import { type Ask, type Transport, cancelledBy, readAll } from "./transport.ts";
+import { type Ask, type Transport, cancelledBy, readAnswer } from "./transport.ts";
 
 const maxLineBytes = 64 * 1024 * 1024;
-const maxAnswerBytes = 4 * 1024 * 1024;
 
 /** Kernels of a machine, through its agent. */
 export function guestCode(transport: Transport): CodeContexts {
@@ -39,7 +38,7 @@ async function json(transport: Transport, ask: Ask): Promise<unknown> {
   const done = transport.uses.begin();
   try {
     const answer = await named(transport.ask(ask));
-    const body = await readAll(answer, maxAnswerBytes, transport.lifeline);
+    const body = await readAnswer(answer, transport.lifeline, undefined);
     return body.length === 0 ? undefined : parseJson(body);
   } finally {
     done();

@@ -16,10 +16,8 @@ import { malformed, parseJson } from "../wire/json.ts";
 import type { Download, Downloads } from "./downloads.ts";
 import { fileContent } from "./file-content.ts";
 import { multipart } from "./multipart.ts";
-import { type Transport, readAll } from "./transport.ts";
+import { type Transport, readAnswer } from "./transport.ts";
 import { watchDirectory } from "./watch.ts";
-
-const maxAnswerBytes = 4 * 1024 * 1024;
 
 /** How the agent is reached. */
 interface Ways {
@@ -189,7 +187,7 @@ async function upload(
         lasting: true,
       }),
     );
-    return parseWritten(parseJson(await readAll(answer, maxAnswerBytes, transport.lifeline)));
+    return parseWritten(parseJson(await readAnswer(answer, transport.lifeline, options.signal)));
   } finally {
     done();
   }

@@ -21,6 +21,9 @@ const inputChunkBytes = 256 * 1024;
 /** How long after its own limit the agent may still have to say that a command is over. Milliseconds. */
 const graceMs = 5000;
 
+/** How long after an abort the agent may have to start and to end what was aborted. Milliseconds. */
+const abandonAfterMs = 8000;
+
 /** Starts a process; resolves when it has its id. */
 export async function startProcess(
   transport: Transport,
@@ -44,10 +47,35 @@ export async function startProcess(
     user: command.user,
     deadlineMs: command.timeoutMs,
   });
-  const process = await listen(transport, stream, { terminal: command.pty !== undefined });
+  const started = listen(transport, stream, { terminal: command.pty !== undefined });
+  const process = await (signal === undefined ? started : abandonable(started, signal));
   if (command.timeoutMs) process.limit(command.timeoutMs + graceMs);
   if (signal !== undefined) process.killOn(signal);
   return process;
+}
+
+/**
+ * Waits for a start also after an abort, because only what has an id can be ended; but not for ever.
+ *
+ * One that comes later still is ended then.
+ */
+function abandonable(started: Promise<RemoteProcess>, signal: AbortSignal): Promise<RemoteProcess> {
+  return new Promise((resolve, reject) => {
+    let timer: NodeJS.Timeout | undefined;
+    const abandon = (): void => {
+      started.then((late) => late.kill()).catch(() => undefined);
+      reject(cancelledBy(signal));
+    };
+    const abort = (): void => {
+      timer = setTimeout(abandon, abandonAfterMs);
+    };
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+    };
+    signal.addEventListener("abort", abort, { once: true });
+    started.finally(settle).then(resolve, reject);
+  });
 }
 
 /** Joins a running process. Throws `not-found`. */
@@ -247,6 +275,9 @@ class RemoteProcess implements Process {
   /** Kills the process tree when the signal aborts. */
   killOn(signal: AbortSignal): void {
     const abort = (): void => {
+      const late = setTimeout(() => this.#events.leave(cancelledBy(signal)), abandonAfterMs);
+      const over = (): void => clearTimeout(late);
+      this.end.then(over, over);
       this.kill().catch((cause: unknown) => this.#events.leave(SandboxError.from(cause)));
     };
     if (signal.aborted) return abort();

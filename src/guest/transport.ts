@@ -13,6 +13,12 @@ const maxAnswerBytes = 16 * 1024 * 1024;
 const maxErrorBytes = 64 * 1024;
 const callTimeoutMs = 60_000;
 
+/** How long the text of a refusal may take after its head. Milliseconds. */
+const refusalTimeoutMs = 8000;
+
+/** Informational answers before the answer. */
+const maxPromises = 8;
+
 /** A request to the agent. */
 export interface Ask {
   readonly method: "GET" | "POST" | "DELETE";
@@ -97,7 +103,7 @@ export function transport(dial: Dial, lifeline: Lifeline, uses: Uses): Transport
           body,
           signal: options.signal,
         });
-        return parseJson(await readAll(answer, maxAnswerBytes, lifeline));
+        return parseJson(await readAnswer(answer, lifeline, options.signal));
       } finally {
         done();
       }
@@ -168,9 +174,48 @@ function head(agent: Agent, ask: Ask, lifeline: Lifeline): Promise<IncomingMessa
       settle();
       lifeline.explain(cause).then(reject, reject);
     });
+    refuseDetours(sent, (error) => {
+      settle();
+      reject(error);
+    });
     if (typeof ask.body === "function") ask.body(sent);
     else sent.end(ask.body);
   });
+}
+
+/** An agent answers with an answer: never by another protocol, nor with endless promises of one. */
+function refuseDetours(sent: ClientRequest, refuse: (error: SandboxError) => void): void {
+  let promises = 0;
+  const end = (message: string): void => {
+    refuse(new SandboxError("untrusted", message));
+    sent.destroy();
+  };
+  sent.on("upgrade", (_answer, socket) => {
+    socket.destroy();
+    end("the sandbox switched protocols, unasked");
+  });
+  sent.on("information", () => {
+    promises += 1;
+    if (promises > maxPromises) end("the sandbox promises an answer again and again");
+  });
+}
+
+/** The body of a short answer. One that does not come to its end in time, or whose caller aborts, is cut off. */
+export async function readAnswer(
+  answer: IncomingMessage,
+  lifeline: Lifeline,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const timer = setTimeout(() => answer.destroy(noAnswer(callTimeoutMs)), callTimeoutMs);
+  const abort = (): void => void answer.destroy(cancelledBy(signal));
+  signal?.addEventListener("abort", abort);
+  if (signal?.aborted === true) abort();
+  try {
+    return await readAll(answer, maxAnswerBytes, lifeline);
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
 }
 
 export function cancelledBy(signal: AbortSignal | undefined): SandboxError {
@@ -186,7 +231,8 @@ async function refusal(
   status: number,
   lifeline: Lifeline,
 ): Promise<SandboxError> {
-  const body = await readAll(answer, maxErrorBytes, lifeline);
+  const timer = setTimeout(() => answer.destroy(noAnswer(refusalTimeoutMs)), refusalTimeoutMs);
+  const body = await readAll(answer, maxErrorBytes, lifeline).finally(() => clearTimeout(timer));
   return parseConnectError(jsonOrNothing(body), status);
 }
 

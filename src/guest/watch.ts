@@ -61,7 +61,7 @@ async function watching(
   });
   const abort = (): void => {
     events.close(cancelledBy(signal));
-    source.destroy();
+    source.destroy(cancelledBy(signal));
   };
   signal?.addEventListener("abort", abort, { once: true });
   await started;

@@ -28,11 +28,17 @@ export function errorCodeOf(code: unknown): ErrorCode {
   return isErrorCode(code) ? code : "internal";
 }
 
-/** An error body, Connect's or envd's (`{code, message}`), as a SandboxError. Anything else becomes `internal`. */
+/** What a guest calls its error; a word that nobody knows is not to be trusted. */
+function wireCodeOf(code: string): ErrorCode {
+  if (Object.hasOwn(preferred, code)) return preferred[code] ?? "untrusted";
+  return isErrorCode(code) || code === "unknown" ? errorCodeOf(code) : "untrusted";
+}
+
+/** An error body, Connect's or envd's (`{code, message}`), as a SandboxError. Anything else becomes `untrusted`. */
 export function parseConnectError(value: unknown, httpStatus?: number): SandboxError {
   const fields: Fields = isFields(value) ? value : {};
   const written = ownField(fields, "code");
-  const code = typeof written === "string" ? errorCodeOf(written) : errorCodeOfStatus(httpStatus);
+  const code = typeof written === "string" ? wireCodeOf(written) : errorCodeOfStatus(httpStatus);
   const message = ownField(fields, "message");
   const text =
     typeof message === "string" && message !== ""
@@ -61,6 +67,7 @@ const statuses: Readonly<Record<number, ErrorCode>> = {
   416: "invalid",
   429: "exhausted",
   499: "cancelled",
+  500: "internal",
   501: "unsupported",
   502: "lost",
   503: "unavailable",
@@ -70,12 +77,14 @@ const statuses: Readonly<Record<number, ErrorCode>> = {
 
 /** Our code for an HTTP status without a better word in the body. */
 function errorCodeOfStatus(httpStatus: number | undefined): ErrorCode {
-  return (httpStatus === undefined ? undefined : statuses[httpStatus]) ?? "internal";
+  return (httpStatus === undefined ? undefined : statuses[httpStatus]) ?? "untrusted";
 }
 
-/** Text from a guest as it may stand in a message or a log: bounded, without control characters. */
+/** Text from a guest as it may stand in a message or a log: bounded, without control characters and without what turns its direction. */
 export function printable(text: string): string {
-  return text.slice(0, maxMessageLength).replace(/[^\P{Cc}\t\n]/gu, "\uFFFD");
+  return text
+    .slice(0, maxMessageLength)
+    .replace(/(?![\t\n])[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, "\uFFFD");
 }
 
 function isErrorCode(code: string): code is ErrorCode {

@@ -16,6 +16,7 @@ const withoutSignal = new Set([
   "create a context",
   "isRunning",
   "info",
+  "kill of a spawned process",
 ]);
 
 interface Outcome {
