@@ -85,6 +85,12 @@ async function serve(
   const listener = nodeListener(controlPlane(control, log), log);
   const starting = answerMeanwhile(server);
   const found = await keeper.recover();
+  await noteServer(audit, "server.start", {
+    version,
+    adopted: String(found.adopted),
+    closed: String(found.closed),
+    ended: String(found.ended),
+  });
   starting.over();
   attach(server, data, listener);
   isReady = true;
@@ -96,6 +102,7 @@ async function serve(
       isReady = false;
       await drain(drainMs);
       if (endSandboxes) await keeper.endAll();
+      await noteServer(audit, "server.stop", { endSandboxes: String(endSandboxes) });
       stopAll(keeper, data, server);
       unlock();
     },
@@ -157,6 +164,16 @@ async function lockStateDirectory(stateDir: string): Promise<() => void> {
   }
   lock.unref();
   return () => void lock.close();
+}
+
+/** Written after all that was to be recorded before it. */
+async function noteServer(
+  audit: AuditLog,
+  action: "server.start" | "server.stop",
+  details: Readonly<Record<string, string>>,
+): Promise<void> {
+  const by = { tenantId: null, actor: "server", sandboxId: null, from: null } as const;
+  await audit.append({ ...by, action, result: "ok", details });
 }
 
 function lostRecord(log: Log): RecordSink["lost"] {

@@ -63,8 +63,6 @@ export interface Life {
   readonly tokens: () => Iterable<SandboxToken>;
   /** Takes over what an earlier server left. */
   recover(): Promise<Found>;
-  /** How many sandboxes run. */
-  count(): number;
   /** Ends every sandbox. */
   endAll(): Promise<void>;
   /** Stops looking after them; they live on. */
@@ -105,7 +103,6 @@ export function life(options: LifeOptions): Life {
         if (target?.accessToken !== undefined) yield { id, accessToken: target.accessToken };
     },
     recover: () => lookRound(parts),
-    count: () => [...live.all()].length,
     async endAll() {
       await Promise.allSettled([...live.all()].map((sandbox) => sandbox.end("killed")));
     },

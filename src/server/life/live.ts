@@ -55,7 +55,7 @@ export function liveSandboxes(keeping: Keeping): LiveSandboxes {
         void settled(end("idle"), keeping, id);
       });
       const whenEnded = async (): Promise<void> => {
-        const reason = await machine.ended;
+        const reason = await reasonOf(machine);
         clock.stop();
         gone.abort();
         if (known.get(id) === sandbox) known.delete(id);
@@ -81,6 +81,15 @@ export function liveSandboxes(keeping: Keeping): LiveSandboxes {
       known.clear();
     },
   };
+}
+
+/** Why a machine has ended; one whose end cannot be read is lost all the same. */
+async function reasonOf({ ended }: Machine): Promise<string> {
+  try {
+    return await ended;
+  } catch (cause) {
+    return `runtime-lost: ${SandboxError.from(cause).code}`;
+  }
 }
 
 interface Found {
