@@ -16,6 +16,8 @@ import { SandboxList } from "../library/sandbox-list.ts";
 /** Drivers and sandboxes of this host, below one state directory. */
 export interface Host {
   readonly stateDir: string;
+  /** Whether runtimes with known escapes are used all the same. */
+  readonly allowKnownEscapes: boolean;
   /** Strongest first. */
   readonly driverNames: readonly string[];
   /** The drivers that a name means; all of them for `auto` and `undefined`. Throws `invalid`. */
@@ -41,14 +43,19 @@ interface ProcessRecipe {
 }
 
 /** The host's drivers and sandboxes. `stateDir` undefined: the standard place. Throws `invalid`. */
-export function assemble(stateDir: string = defaultStateDir): Host {
+export function assemble(
+  stateDir: string = defaultStateDir,
+  allowKnownEscapes: boolean = false,
+): Host {
   if (!stateDir.startsWith("/"))
     throw invalid("stateDir", `${JSON.stringify(stateDir)} is not an absolute path`);
   const ready = templates(stateDir);
+  const place = { stateDir, allowKnownEscapes };
   const drivers = (name: string | undefined): Promise<readonly Driver[]> =>
-    candidateDrivers(name, stateDir);
+    candidateDrivers(name, place);
   return {
     stateDir,
+    allowKnownEscapes,
     driverNames,
     drivers,
     templates: ready,
@@ -59,7 +66,7 @@ export function assemble(stateDir: string = defaultStateDir): Host {
       requireRoot();
     },
     async create(name, options) {
-      const { driver, choice } = await chooseDriver(name, stateDir);
+      const { driver, choice } = await chooseDriver(name, place);
       const { resources } = await ready.resolve(templateOf(options));
       return createParts(driver, options, { choice, templateResources: resources });
     },

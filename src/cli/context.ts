@@ -16,7 +16,8 @@ export interface Context {
 
 /** The host as the global options of a command say. */
 export function hostOf(command: Command): Host {
-  return assemble(globalOptions(command).stateDir);
+  const { stateDir, allowKnownEscapes } = globalOptions(command);
+  return assemble(stateDir, allowKnownEscapes);
 }
 
 export function globalOptions(command: Command): GlobalOptions {

@@ -8,6 +8,7 @@ import { parseAssignment, parseMebibytes, parseMilliseconds, parseNumber } from 
 /** Options that stand before or after any command. */
 export interface GlobalOptions {
   readonly stateDir?: string;
+  readonly allowKnownEscapes?: true;
   readonly color: boolean;
   readonly verbose?: true;
 }

@@ -33,6 +33,10 @@ export function program(context: Context): Command {
       "--state-dir <directory>",
       "where machines and templates are kept (default: /var/lib/cofferdam)",
     )
+    .option(
+      "--allow-known-escapes",
+      "use a runtime although its version has known escapes; recorded in audit.jsonl",
+    )
     .option("--no-color", "no colours")
     .option("-v, --verbose", "say on stderr which driver was taken and why, and how long it took")
     .addHelpText("after", examples);

@@ -4,7 +4,7 @@ import type { Driver } from "../core/driver.ts";
 export interface BuiltinOptions {
   /** Where machines, templates and empty disks are. An absolute path. */
   readonly stateDir: string;
-  /** Uses a runtime although it has known escapes; `enforcement()` and the probe say so. Default `false`. */
+  /** Uses a runtime although it has known escapes; the probe, `enforcement()` and `audit.jsonl` say so. Default `false`. */
   readonly allowKnownEscapes?: boolean;
 }
 

@@ -2,7 +2,7 @@ import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { DriverChoice } from "../core/sandbox.ts";
 import { invalid, isObject, nearest } from "../core/validate.ts";
-import { type BuiltinName, builtinDrivers } from "../drivers/builtin.ts";
+import { type BuiltinName, type BuiltinOptions, builtinDrivers } from "../drivers/builtin.ts";
 
 /** Which driver makes or finds sandboxes: a built-in one by name, the strongest that works here, or one of your own. */
 export type DriverOption = "auto" | BuiltinName | Driver;
@@ -12,6 +12,9 @@ export interface Chosen {
   readonly driver: Driver;
   readonly choice: DriverChoice;
 }
+
+/** Where built-in drivers work, and how. */
+export type Place = BuiltinOptions;
 
 /** Where local drivers keep machines and templates when nobody says. */
 export const defaultStateDir = "/var/lib/cofferdam";
@@ -26,35 +29,33 @@ const found: Map<string, Promise<Chosen>> = new Map();
 const loaded: Map<string, Promise<Driver>> = new Map();
 
 /** The driver that the option means. Throws `invalid` for an unknown name, `unavailable` when auto finds none. */
-export async function chooseDriver(option: unknown, stateDir: string): Promise<Chosen> {
-  if (option !== undefined && option !== "auto") return named(option, stateDir);
-  const earlier = found.get(stateDir);
+export async function chooseDriver(option: unknown, place: Place): Promise<Chosen> {
+  if (option !== undefined && option !== "auto") return named(option, place);
+  const key = keyOf(place);
+  const earlier = found.get(key);
   if (earlier !== undefined) return earlier;
-  const search = strongest(stateDir);
-  found.set(stateDir, search);
-  search.catch(() => found.delete(stateDir));
+  const search = strongest(place);
+  found.set(key, search);
+  search.catch(() => found.delete(key));
   return search;
 }
 
 /** The drivers that the option may mean, where the sandbox is known and its driver is not. */
-export async function candidateDrivers(
-  option: unknown,
-  stateDir: string,
-): Promise<readonly Driver[]> {
-  if (option !== undefined && option !== "auto") return [(await named(option, stateDir)).driver];
-  return Promise.all(driverNames.map((name) => load(name, stateDir)));
+export async function candidateDrivers(option: unknown, place: Place): Promise<readonly Driver[]> {
+  if (option !== undefined && option !== "auto") return [(await named(option, place)).driver];
+  return Promise.all(driverNames.map((name) => load(name, place)));
 }
 
-async function named(option: unknown, stateDir: string): Promise<Chosen> {
-  const driver = isDriver(option) ? option : await load(nameOf(option), stateDir);
+async function named(option: unknown, place: Place): Promise<Chosen> {
+  const driver = isDriver(option) ? option : await load(nameOf(option), place);
   return { driver, choice: { driver: driver.name, reason: "it was asked for", rejected: [] } };
 }
 
 /** Asks the drivers one after the other, strongest first, whether this host can use them. */
-async function strongest(stateDir: string): Promise<Chosen> {
+async function strongest(place: Place): Promise<Chosen> {
   const rejected: { driver: string; reason: string; mend: string }[] = [];
   for (const name of driverNames) {
-    const driver = await load(name, stateDir);
+    const driver = await load(name, place);
     const availability = await driver.probe();
     if (availability.ok) {
       const reason = `it is the strongest that works on this host (${availability.version})`;
@@ -70,11 +71,15 @@ async function strongest(stateDir: string): Promise<Chosen> {
   });
 }
 
-function load(name: BuiltinName, stateDir: string): Promise<Driver> {
-  const key = `${name} ${stateDir}`;
+function keyOf({ stateDir, allowKnownEscapes = false }: Place): string {
+  return `${allowKnownEscapes} ${stateDir}`;
+}
+
+function load(name: BuiltinName, place: Place): Promise<Driver> {
+  const key = `${name} ${keyOf(place)}`;
   const earlier = loaded.get(key);
   if (earlier !== undefined) return earlier;
-  const loading = builtinDrivers[name]({ stateDir });
+  const loading = builtinDrivers[name](place);
   loaded.set(key, loading);
   loading.catch(() => loaded.delete(key));
   return loading;

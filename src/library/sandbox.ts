@@ -1,11 +1,19 @@
 import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
-import { type SandboxOptions, parseLifetime, parseSandboxOptions } from "../core/options.ts";
+import {
+  type SandboxOptions,
+  parseLifetime,
+  parseSandboxOptions,
+  templateOf,
+} from "../core/options.ts";
 import { Sandbox as SandboxOverMachine } from "../core/sandbox.ts";
-import { invalid, optionalText, optionsObject, textMap } from "../core/validate.ts";
+import type { Resources } from "../core/spec.ts";
+import { flag, invalid, optionalText, optionsObject, textMap } from "../core/validate.ts";
+import { templates } from "../images/templates.ts";
 import {
   type DriverOption,
+  type Place,
   candidateDrivers,
   chooseDriver,
   defaultStateDir,
@@ -18,6 +26,11 @@ export interface PlaceOptions {
   readonly driver?: DriverOption;
   /** Where local drivers keep machines and templates. Default `/var/lib/cofferdam`. */
   readonly stateDir?: string;
+  /**
+   * Uses a runtime although its version has known escapes. Default `false`. `enforcement()` says so, and each creation is
+   * written to `audit.jsonl` in the state directory.
+   */
+  readonly allowKnownEscapes?: boolean;
 }
 
 /** Options of `Sandbox.create`. */
@@ -35,7 +48,7 @@ export interface ListOptions extends PlaceOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-const placeNames = ["driver", "stateDir"] as const;
+const placeNames = ["driver", "stateDir", "allowKnownEscapes"] as const;
 
 /**
  * An isolated computer for code that nobody has read, on this host.
@@ -58,8 +71,10 @@ export class Sandbox extends SandboxOverMachine {
   ): Promise<Sandbox> {
     const options = typeof first === "string" ? { ...second, template: first } : first;
     parseSandboxOptions(options, {}, placeNames);
-    const { driver, choice } = await chooseDriver(options.driver, stateDirOf(options));
-    return new Sandbox(await createParts(driver, options, { choice, moreNames: placeNames }));
+    const { driver, choice } = await chooseDriver(options.driver, placeOf(options));
+    const templateResources = await resourcesOfTemplate(options);
+    const facts = { choice, templateResources, moreNames: placeNames };
+    return new Sandbox(await createParts(driver, options, facts));
   }
 
   /** Finds a running sandbox, of this process or another of the host. Throws `not-found`, with why it ended where that is known. */
@@ -68,7 +83,7 @@ export class Sandbox extends SandboxOverMachine {
       hints: { timeoutMs: "use lifetimeMs" },
     });
     const lifetimeMs = parseLifetime("lifetimeMs", options.lifetimeMs);
-    const drivers = await candidateDrivers(options.driver, stateDirOf(options));
+    const drivers = await candidateDrivers(options.driver, placeOf(options));
     const sandbox = new Sandbox(await firstThatKnows(drivers, sandboxIdOf(sandboxId)));
     if (lifetimeMs !== undefined) await atLeast(sandbox, lifetimeMs);
     return sandbox;
@@ -78,7 +93,7 @@ export class Sandbox extends SandboxOverMachine {
   static list(options: ListOptions = {}): SandboxList {
     optionsObject(options, [...placeNames, "metadata"]);
     const wanted = textMap("metadata", options.metadata, 32_768);
-    return new SandboxList(() => candidateDrivers(options.driver, stateDirOf(options)), wanted);
+    return new SandboxList(() => candidateDrivers(options.driver, placeOf(options)), wanted);
   }
 
   /** Ends a sandbox and resolves when nothing of it is left. `false`: there is none with this id. */
@@ -93,6 +108,12 @@ export class Sandbox extends SandboxOverMachine {
       throw cause;
     }
   }
+}
+
+/** What the template asks for itself. A driver of the caller's own has templates of its own. */
+async function resourcesOfTemplate(options: CreateOptions): Promise<Partial<Resources>> {
+  if (typeof options.driver === "object") return {};
+  return (await templates(stateDirOf(options)).resolve(templateOf(options))).resources;
 }
 
 async function firstThatKnows(
@@ -114,6 +135,11 @@ async function firstThatKnows(
 async function atLeast(sandbox: Sandbox, lifetimeMs: number): Promise<void> {
   const { endAt } = await sandbox.getInfo();
   if (endAt.getTime() < Date.now() + lifetimeMs) await sandbox.setTimeout(lifetimeMs);
+}
+
+function placeOf(options: PlaceOptions): Place {
+  const allowKnownEscapes = flag("allowKnownEscapes", options.allowKnownEscapes, false);
+  return { stateDir: stateDirOf(options), allowKnownEscapes };
 }
 
 function stateDirOf(options: PlaceOptions): string {

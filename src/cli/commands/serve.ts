@@ -97,7 +97,7 @@ async function start(
   { flags, log }: { readonly flags: ServeFlags; readonly log: Log },
 ): Promise<RunningServer> {
   const { stateDir } = host;
-  const { driver, choice } = await chooseDriver(flags.driver, stateDir);
+  const { driver, choice } = await chooseDriver(flags.driver, host);
   log("info", "sandboxes run on a driver unless told otherwise", {
     driver: driver.name,
     reason: choice.reason,

@@ -13,6 +13,7 @@ import { machinePlaces } from "./layout.ts";
 import { isMachineId } from "./machine-id.ts";
 import type { Preset } from "./preset.ts";
 import { probeDriver } from "./probe.ts";
+import { recordOverride } from "./override-audit.ts";
 import { type Runtime, runtimeFinder } from "./runtime.ts";
 import { sweepMachines } from "./supervisor.ts";
 
@@ -20,7 +21,7 @@ import { sweepMachines } from "./supervisor.ts";
 export interface OciOptions {
   /** Where machines, templates and empty disks are. An absolute path. */
   readonly stateDir: string;
-  /** Uses a runtime although it has known escapes; `enforcement()` and the probe say so. Default `false`. */
+  /** Uses a runtime although it has known escapes; the probe, `enforcement()` and `audit.jsonl` say so. Default `false`. */
   readonly allowKnownEscapes?: boolean;
 }
 
@@ -50,13 +51,16 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
     async create(spec, signal) {
       enforcementReport(preset, spec, overridden);
       const [runtime, template] = await Promise.all([usable(), ready.resolve(spec.template)]);
+      const { path, version, overridden: escapes } = runtime;
+      if (escapes.length > 0)
+        recordOverride(stateDir, { driver: name, runtime: path, version, escapes });
       try {
         return await createMachine({
           preset,
           stateDir,
           spec,
           signal,
-          program: runtime.path,
+          program: path,
           template,
         });
       } finally {
