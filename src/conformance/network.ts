@@ -233,7 +233,7 @@ export const networkCases: readonly Case[] = topic("network", [
     async check({ create, track }) {
       const machine = await create();
       const echo =
-        "import socketserver\nclass H(socketserver.BaseRequestHandler):\n  def handle(self):\n    while b := self.request.recv(65536): self.request.sendall(b)\nsocketserver.ThreadingTCPServer(('127.0.0.1', 8126), H).serve_forever()";
+        "import socketserver\nclass H(socketserver.BaseRequestHandler):\n  def handle(self):\n    while b := self.request.recv(65536): self.request.sendall(b)\nsocketserver.TCPServer.request_queue_size = 64\nsocketserver.ThreadingTCPServer(('127.0.0.1', 8126), H).serve_forever()";
       (await start(machine, ["python3", "-c", echo])).detach();
       await eventually(
         "the echo listens",
@@ -265,6 +265,7 @@ async function echoed(channel: ByteChannel, size: number): Promise<number> {
     for (let sent = 0; sent < size; sent += block.length) await writer.write(block);
     await writer.close();
   })();
+  writing.catch(() => undefined);
   let received = 0;
   for await (const part of channel.readable) {
     for (const byte of part) {
