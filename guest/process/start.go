@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"cofferdam/guest/child"
 	"cofferdam/guest/connect"
@@ -133,6 +134,11 @@ func findProgram(name, directory string, environment []string) (string, *connect
 	return "", connect.Errorf(connect.NotFound, "program '"+name+"' was not found in PATH")
 }
 
+const (
+	launchPause    = 50 * time.Millisecond
+	launchPatience = 2 * time.Second
+)
+
 func (s *Service) launchInTerminal(process *running, spec child.Spec, size Size) *connect.Error {
 	master, slave, err := openTerminal(size, spec.User.UID, spec.User.GID)
 	if err != nil {
@@ -140,7 +146,7 @@ func (s *Service) launchInTerminal(process *running, spec child.Spec, size Size)
 	}
 	defer slave.Close()
 	spec.Stdin, spec.Stdout, spec.Stderr, spec.Terminal = slave, slave, slave, true
-	started, err := s.table.Launch(spec)
+	started, err := s.launch(spec)
 	if err != nil {
 		master.Close()
 		return launchError(err, spec.Argv[0])
@@ -184,7 +190,7 @@ func (s *Service) launchWithPipes(process *running, spec child.Spec, withInput b
 		spec.Stdin, process.input = childStdin, stdin
 	}
 	spec.Stdout, spec.Stderr = childStdout, childStderr
-	started, err := s.table.Launch(spec)
+	started, err := s.launch(spec)
 	if err != nil {
 		closeOpened()
 		return launchError(err, spec.Argv[0])
@@ -202,6 +208,18 @@ func (s *Service) launchWithPipes(process *running, spec child.Spec, withInput b
 		go process.pump("stderr", stderr, pipeChunkBytes)
 	})
 	return nil
+}
+
+// launch starts a process, and tries again for a while when there are too many: those that were just ended leave the kernel's
+// count a little later than its answer.
+func (s *Service) launch(spec child.Spec) (*child.Child, error) {
+	for waited := time.Duration(0); ; waited += launchPause {
+		started, err := s.table.Launch(spec)
+		if waited >= launchPatience || !errors.Is(err, syscall.EAGAIN) {
+			return started, err
+		}
+		time.Sleep(launchPause)
+	}
 }
 
 // run holds the pumps back until the first listener is there, so that no output is lost between fork and subscription.

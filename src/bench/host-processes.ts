@@ -29,10 +29,14 @@ export async function untilGone(id: string): Promise<void> {
   await waitUntil(() => Promise.resolve(processesOf(id).length === 0), "processes are left");
 }
 
-/** Memory of processes, shared pages divided among those who share them. MiB. A process that has ended counts nothing. */
+/**
+ * Memory of processes, shared pages divided among those who share them. MiB. A process that has ended counts nothing.
+ *
+ * Processes with one address space between them, as runtimes have, tell the same of it to the last digit; it counts once.
+ */
 export function proportionalMemoryMiB(pids: readonly number[]): number {
-  const sizes = pids.map((pid) => kibibytes(textOf(`/proc/${pid}/smaps_rollup`), "Pss"));
-  return sizes.reduce((sum, size) => sum + size, 0) / 1024;
+  const spaces = new Set(pids.map((pid) => textOf(`/proc/${pid}/smaps_rollup`)));
+  return [...spaces].reduce((sum, space) => sum + kibibytes(space, "Pss"), 0) / 1024;
 }
 
 /** Memory that the host could still give. MiB. */
