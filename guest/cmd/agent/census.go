@@ -8,9 +8,12 @@ import (
 	"time"
 )
 
-// How often commands are counted: while they are few, and while they are many.
+// How often commands are counted: the nearer to their number, the more often. Machines that rest cost their host next to
+// nothing, and the host's own limit has room for what a fork bomb can start between two counts.
 const (
-	restingCensus = 20 * time.Millisecond
+	idleCensus    = time.Second
+	restingCensus = 250 * time.Millisecond
+	wakingCensus  = 20 * time.Millisecond
 	busyCensus    = 2 * time.Millisecond
 )
 
@@ -25,14 +28,25 @@ type census struct {
 // keep ends, whenever there are more than may be, the command that has the most.
 func (c *census) keep() {
 	for {
-		switch living := countLines(c.limit + "/tasks"); {
-		case living > c.most:
+		living := countLines(c.limit + "/tasks")
+		if living > c.most {
 			c.endLargest()
-		case 2*living > c.most:
-			time.Sleep(busyCensus)
-		default:
-			time.Sleep(restingCensus)
+			continue
 		}
+		time.Sleep(c.pause(living))
+	}
+}
+
+func (c *census) pause(living int) time.Duration {
+	switch {
+	case 2*living > c.most:
+		return busyCensus
+	case 4*living > c.most:
+		return wakingCensus
+	case living > 0:
+		return restingCensus
+	default:
+		return idleCensus
 	}
 }
 
