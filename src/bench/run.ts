@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp } from "node:fs/promises";
 import { join } from "node:path";
 import { createSandbox } from "../core/create.ts";
 import { SandboxError } from "../core/errors.ts";
@@ -6,6 +6,7 @@ import { load, machineFacts } from "./facts.ts";
 import { type AttemptMade, alternate, failureOf, sideResult, watchGarbage } from "./measure.ts";
 import type { BenchReport, MachineFacts, ScenarioResult } from "./report.ts";
 import type { Scenario, Sides, Stage, Subject } from "./scenario.ts";
+import { removeDirectory } from "./remove-directory.ts";
 import { ratioOf } from "./statistics.ts";
 
 const lifetimeMs = 3 * 3_600_000;
@@ -104,7 +105,7 @@ async function runScenario(
       problem: failureOf(cause),
     };
   } finally {
-    await rm(directory, { recursive: true, force: true });
+    await removeDirectory(directory);
   }
 }
 
