@@ -1,17 +1,27 @@
-import { execFile } from "node:child_process";
-import { access, constants } from "node:fs/promises";
-import { promisify } from "node:util";
 import type { RawRuntime } from "../bench/raw-runtime.ts";
+import { SandboxError } from "../core/errors.ts";
+import { runtimeFinder } from "../drivers/oci/runtime.ts";
 
-const execute = promisify(execFile);
+/** How a driver's runtime is called without us. */
+interface Call {
+  readonly name: string;
+  /** Programs in the driver's own order: the raw side measures the program that the driver starts. */
+  readonly candidates: readonly string[];
+  readonly version: RegExp;
+  readonly options: readonly string[];
+}
 
-/** How each local driver's runtime is called without us, the first program that exists. */
-const runtimes: Readonly<
-  Record<string, { programs: readonly string[]; options: readonly string[] }>
-> = {
-  runc: { programs: ["/opt/cofferdam/runc/runc", "runc"], options: [] },
+const calls: Readonly<Record<string, Call>> = {
+  runc: {
+    name: "runc",
+    candidates: ["/opt/cofferdam/runc/runc", "runc"],
+    version: /^runc version (\S+)/m,
+    options: [],
+  },
   gvisor: {
-    programs: ["runsc"],
+    name: "runsc",
+    candidates: ["runsc"],
+    version: /^runsc version (\S+)/m,
     options: ["--platform=systrap", "--network=none", "--ignore-cgroups", "--overlay2=none"],
   },
 };
@@ -21,43 +31,22 @@ export async function rawRuntime(
   driver: string,
   rootOf: RawRuntime["rootOf"],
 ): Promise<RawRuntime | undefined> {
-  const known = Object.hasOwn(runtimes, driver) ? runtimes[driver] : undefined;
-  if (known === undefined) return undefined;
-  for (const program of known.programs) {
-    const version = await versionOf(program);
-    if (version !== undefined)
-      return {
-        name: program.slice(program.lastIndexOf("/") + 1),
-        version,
-        command: [program, ...known.options],
-        stateOption: "--root",
-        rootOf,
-      };
-  }
-  return undefined;
-}
-
-async function versionOf(program: string): Promise<string | undefined> {
-  if (program.startsWith("/") && !(await isExecutable(program))) return undefined;
+  const call = Object.hasOwn(calls, driver) ? calls[driver] : undefined;
+  if (call === undefined) return undefined;
+  const { name, candidates, version, options } = call;
   try {
-    const { stdout } = await execute(program, ["--version"]);
-    return /version (?:release-)?(\S+)/.exec(stdout)?.[1];
+    const program = { candidates, version, mend: "" };
+    const found = await runtimeFinder({ driver, program, allowKnownEscapes: true })();
+    return {
+      name,
+      version: found.version,
+      command: [found.path, ...options],
+      stateOption: "--root",
+      rootOf,
+    };
   } catch (cause) {
-    if (isMissing(cause)) return undefined;
-    throw cause;
+    const error = SandboxError.from(cause);
+    if (error.code === "unavailable") return undefined;
+    throw error;
   }
-}
-
-async function isExecutable(program: string): Promise<boolean> {
-  try {
-    await access(program, constants.X_OK);
-    return true;
-  } catch (cause) {
-    if (isMissing(cause)) return false;
-    throw cause;
-  }
-}
-
-function isMissing(cause: unknown): boolean {
-  return cause instanceof Error && "code" in cause && cause.code === "ENOENT";
 }
