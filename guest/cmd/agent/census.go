@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// How often commands are counted: the nearer to their number, the more often. Machines that rest cost their host next to
-// nothing, and the host's own limit has room for what a fork bomb can start between two counts.
+// How often commands are counted: the nearer to their number, the more often, and seldom while nobody asks anything of the
+// machine. So machines that rest cost their host next to nothing, and the host's own limit has room for what a fork bomb can
+// start between two counts.
 const (
 	idleCensus    = time.Second
 	restingCensus = 250 * time.Millisecond
@@ -23,6 +24,7 @@ type census struct {
 	// commands has a group for each command, limit is the group of all.
 	commands, limit string
 	most            int
+	work            *activity
 }
 
 // keep ends, whenever there are more than may be, the command that has the most.
@@ -33,7 +35,7 @@ func (c *census) keep() {
 			c.endLargest()
 			continue
 		}
-		time.Sleep(c.pause(living))
+		c.work.rest(c.pause(living))
 	}
 }
 
@@ -41,7 +43,7 @@ func (c *census) pause(living int) time.Duration {
 	switch {
 	case 2*living > c.most:
 		return busyCensus
-	case 4*living > c.most:
+	case 4*living > c.most, c.work.isGoing():
 		return wakingCensus
 	case living > 0:
 		return restingCensus

@@ -10,7 +10,7 @@ const cgroupMounts = "/run/.cofferdam-cgroups"
 
 // mountCgroups mounts the cgroup file systems of gVisor's own kernel where only root can look: one in which each command
 // is followed, and one whose group holds all commands to their number. A path is empty when it cannot be had.
-func mountCgroups(pids int) (commands, limit string) {
+func mountCgroups(pids int, work *activity) (commands, limit string) {
 	commands, ok := mountCgroup("job")
 	if !ok {
 		return "", ""
@@ -26,7 +26,7 @@ func mountCgroups(pids int) (commands, limit string) {
 	if os.WriteFile(limit+"/pids.max", []byte(strconv.Itoa(pids)), 0) != nil {
 		return commands, ""
 	}
-	go (&census{commands: commands, limit: limit, most: pids}).keep()
+	go (&census{commands: commands, limit: limit, most: pids, work: work}).keep()
 	return commands, limit
 }
 

@@ -9,7 +9,7 @@ import { gvisorEnforcement } from "./enforcement.ts";
 const namespaces = ["pid", "mount", "ipc", "uts", "network"];
 
 /** Threads of gVisor itself with room for a guest that is about to be held to its number, and what each of the guest's needs. */
-const ownThreads = 4096;
+const ownThreads = 1024;
 const threadsEach = 3;
 
 const preset: Preset = {
