@@ -1,7 +1,7 @@
 import { defineConfig } from "vitest/config";
 
 /** Suites that start real machines or other processes: one file at a time, with time to spare on a busy host. */
-const serial = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000 };
+const serial = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000, retry: 1 };
 const suites = {
   security: "test/security/**/*.test.ts",
   templates: "test/templates/**/*.test.ts",

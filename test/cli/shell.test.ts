@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { constants } from "node:os";
@@ -89,8 +90,9 @@ describe.each(await subjects())("shell on $name", ({ name, absent }) => {
     person.type("printf '\\033[31mred\\033[0m\\n'\r");
     // eslint-disable-next-line no-control-regex
     await person.sees(/\u001b\[31mred/);
-    person.type("sleep 1000; echo status $?\r");
-    await person.sees(/echo status/);
+    person.type("echo begun-$((1 + 1)); sleep 1000; echo status $?\r");
+    await person.sees(/begun-2/);
+    await sleep(1000);
     person.type("\u0003");
     person.type("echo still $((1 + 1)) here\r");
     await person.sees(/still 2 here/);
