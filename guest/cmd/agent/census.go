@@ -14,7 +14,7 @@ import (
 const (
 	idleCensus    = time.Second
 	restingCensus = 250 * time.Millisecond
-	wakingCensus  = 20 * time.Millisecond
+	wakingCensus  = 4 * time.Millisecond
 	busyCensus    = 2 * time.Millisecond
 )
 
