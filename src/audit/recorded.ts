@@ -35,6 +35,7 @@ export function recorded(driver: Driver, sink: RecordSink): Driver {
     probe: () => driver.probe(),
     enforcement: (spec) => driver.enforcement(spec),
     list: () => driver.list(),
+    snapshots: driver.snapshots,
     sweep: () => driver.sweep(),
     create: async (spec, signal) => {
       const about = { driver: driver.name, template: spec.template };

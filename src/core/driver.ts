@@ -1,6 +1,7 @@
 import type { EnforcementReport } from "./enforcement.ts";
 import type { Files } from "./files.ts";
 import type { CodeContexts } from "./code.ts";
+import type { Kept } from "./kept.ts";
 import type { Command, Process, ProcessInfo } from "./process.ts";
 import type { Resources, SandboxSpec } from "./spec.ts";
 
@@ -29,6 +30,8 @@ export interface Driver {
   /** A machine made by this or another process of the host. Throws `not-found`, with why it ended where that is known. */
   open(id: string): Promise<Machine>;
   list(): AsyncIterable<MachineInfo>;
+  /** Present exactly when the driver lists `snapshot`. */
+  readonly snapshots: SnapshotShelf | undefined;
   /** Gives back whatever a dead owner left on this host: processes, mounts, cgroups, directories. Returns what it removed. */
   sweep(): Promise<readonly string[]>;
 }
@@ -123,13 +126,46 @@ export interface ByteChannel extends AsyncDisposable {
   readonly writable: WritableStream<Uint8Array>;
 }
 
-/** Pause keeps memory. */
+/**
+ * Stops a machine and keeps it.
+ *
+ * A paused machine costs no CPU, has no lifetime and no owner, is found by `list` and `open`, and survives whatever becomes of
+ * the process that made it. Calls of it but `info`, `resume` and dispose throw `conflict`. Its files are kept with a digest
+ * that `resume` verifies; a pause or resume that fails half-way leaves it as it was.
+ */
 export interface Power {
-  pause(): Promise<void>;
-  resume(): Promise<void>;
+  /** What `pause` can keep, the most first. */
+  readonly keeps: readonly Kept[];
+  /** Throws `conflict` when it is paused already, `unsupported` for what it cannot keep. Default: the most it can. */
+  pause(kept?: Kept): Promise<void>;
+  /**
+   * Goes on, with a lifetime that is counted from now. What kept its files alone starts anew: new processes, a new boot id.
+   * Throws `conflict` when it is not paused, `untrusted` when what was kept is not what was written.
+   */
+  resume(lifetimeMs: number): Promise<void>;
 }
 
 export interface Snapshots {
-  /** Makes a template of the running machine and returns its name. */
-  take(name: string): Promise<string>;
+  /** Makes a template of the running machine, which goes on. Throws `already-exists` for a name that is taken. */
+  take(name: string): Promise<SnapshotInfo>;
+}
+
+/** A template that was made of a running machine. */
+export interface SnapshotInfo {
+  /** By which `spec.template` names it. */
+  readonly name: string;
+  /** The template that the machine was made from. */
+  readonly template: string;
+  readonly kept: Kept;
+  /** Of all that it holds: `sha256:` and 64 hexadecimal digits. */
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly createdAt: Date;
+}
+
+/** The snapshots that a driver keeps. */
+export interface SnapshotShelf {
+  list(): AsyncIterable<SnapshotInfo>;
+  /** `false`: there is none of this name. Machines made from it live on. */
+  remove(name: string): Promise<boolean>;
 }

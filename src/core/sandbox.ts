@@ -1,4 +1,5 @@
 import type { ByteChannel, Driver, EndReason, Machine, MachineInfo, Power } from "./driver.ts";
+import type { Kept } from "./kept.ts";
 import type { CodeContext, CodeContexts } from "./code.ts";
 import type { EnforcementReport } from "./enforcement.ts";
 import type { SandboxSpec } from "./spec.ts";
@@ -144,14 +145,15 @@ export class Sandbox implements AsyncDisposable {
     return machine.ports.connect(number, signalOption(options.signal));
   }
 
-  /** Stops it and keeps its memory. Throws `unsupported` where the driver cannot. */
-  pause(): Promise<void> {
-    return this.#withPower((power) => power.pause());
+  /** Stops it and keeps it: its memory, or with `kept: "files"` its files alone. Throws `unsupported` where the driver cannot. */
+  pause(options: { readonly kept?: Kept } = {}): Promise<void> {
+    return this.#withPower((power) => power.pause(options.kept));
   }
 
-  /** Goes on where `pause` stopped. Throws `unsupported` where the driver cannot. */
-  resume(): Promise<void> {
-    return this.#withPower((power) => power.resume());
+  /** Goes on where `pause` stopped, for `timeoutMs` from now, 5 minutes by default. Throws `unsupported` where the driver cannot. */
+  async resume(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const lifetimeMs = parseLifetime("timeoutMs", options.timeoutMs) ?? 300_000;
+    await this.#withPower((power) => power.resume(lifetimeMs));
   }
 
   /** Ends it and resolves when nothing of it is left. `false`: it had ended already. */

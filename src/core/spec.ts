@@ -1,3 +1,5 @@
+import type { Kept } from "./kept.ts";
+
 /** What one sandbox may use. Every number is enforced by the driver, or the creation is refused. */
 export interface Resources {
   /** CPU time, in cores: 1 is one core, 0.5 half of one. */
@@ -20,6 +22,8 @@ export interface Lease {
   readonly idleTimeoutMs: number;
   /** `true`: outlives the process that made it. `false`: ends at once when that process exits or crashes. */
   readonly detached: boolean;
+  /** What the end of the lifetime does: ends the sandbox, or pauses it and keeps this. Absent: ends it. */
+  readonly atLifetimeEnd?: "end" | Kept;
 }
 
 /** What may leave a sandbox. Deny all is the default and all that drivers without `egress` accept. */

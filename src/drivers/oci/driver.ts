@@ -47,6 +47,7 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
     isolation,
     capabilities: new Set(["code", "ports"]),
     probe,
+    snapshots: undefined,
     enforcement: (spec) => enforcementReport(preset, spec, overridden),
     async create(spec, signal) {
       enforcementReport(preset, spec, overridden);

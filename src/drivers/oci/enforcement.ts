@@ -97,7 +97,9 @@ function escapeRow(overridden: readonly string[]): Enforcement {
   };
 }
 
-function refuseWhatThisHostLacks({ resources, egress }: SandboxSpec): void {
+function refuseWhatThisHostLacks({ resources, egress, lease }: SandboxSpec): void {
+  if (lease.atLifetimeEnd === "memory" || lease.atLifetimeEnd === "files")
+    throw new SandboxError("unsupported", "the driver has no pause", { field: "atLifetimeEnd" });
   if (egress.allowOut.length > 0)
     throw unsupported(
       "egress.allowOut",
