@@ -77,14 +77,13 @@ func serveChannel() error {
 		}
 	}
 	holder := settings.NewHolder(current)
-	work := newActivity()
 	options := child.Options{OutOfMemoryKills: host.OutOfMemoryKills}
 	switch current.Cgroup {
 	case "fd":
 		options.CgroupRoot = file
 	case "cgroupfs":
 		uncoverTemporary()
-		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids, work)
+		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids)
 	}
 	handler, table := build(holder, options)
 	if current.Sudo {
@@ -93,7 +92,7 @@ func serveChannel() error {
 		}
 	}
 	listener := channel.NewListener()
-	go func() { _ = newServer(work.noting(handler)).Serve(listener) }()
+	go func() { _ = newServer(handler).Serve(listener) }()
 	if err := host.Send(&channel.Message{
 		Type: "ready", Version: settings.Version, AgentVersion: settings.AgentVersion,
 	}); err != nil {

@@ -8,23 +8,21 @@ import (
 	"time"
 )
 
-// How often commands are counted: the nearer to their number, the more often, and seldom while nobody asks anything of the
-// machine. So machines that rest cost their host next to nothing, and the host's own limit has room for what a fork bomb can
-// start between two counts.
+// How often commands are counted: the nearer to their number, the more often. So machines that are far from it pay next to
+// nothing, and the host's own limit has room for what can be started between two counts.
 const (
 	idleCensus    = time.Second
-	restingCensus = 250 * time.Millisecond
+	restingCensus = 100 * time.Millisecond
 	wakingCensus  = 4 * time.Millisecond
 	busyCensus    = 2 * time.Millisecond
 )
 
-// census holds commands to their number where the kernel does not. gVisor asks only one of a task's groups, picked at
-// random, before it forks, so most forks beyond the number of another group are not refused.
+// census holds commands to their number where the kernel does not: root's, and those of several users together. gVisor asks
+// only one of a task's groups, picked at random, before it forks, so most forks beyond the number of another are not refused.
 type census struct {
 	// commands has a group for each command, limit is the group of all.
 	commands, limit string
 	most            int
-	work            *activity
 }
 
 // keep ends, whenever there are more than may be, the command that has the most.
@@ -35,7 +33,7 @@ func (c *census) keep() {
 			c.endLargest()
 			continue
 		}
-		c.work.rest(c.pause(living))
+		time.Sleep(c.pause(living))
 	}
 }
 
@@ -43,7 +41,7 @@ func (c *census) pause(living int) time.Duration {
 	switch {
 	case 2*living > c.most:
 		return busyCensus
-	case 4*living > c.most, c.work.isGoing():
+	case 4*living > c.most:
 		return wakingCensus
 	case living > 0:
 		return restingCensus

@@ -10,7 +10,7 @@ const cgroupMounts = "/run/.cofferdam-cgroups"
 
 // mountCgroups mounts the cgroup file systems of gVisor's own kernel where only root can look: one in which each command
 // is followed, and one whose group holds all commands to their number. A path is empty when it cannot be had.
-func mountCgroups(pids int, work *activity) (commands, limit string) {
+func mountCgroups(pids int) (commands, limit string) {
 	commands, ok := mountCgroup("job")
 	if !ok {
 		return "", ""
@@ -26,8 +26,18 @@ func mountCgroups(pids int, work *activity) (commands, limit string) {
 	if os.WriteFile(limit+"/pids.max", []byte(strconv.Itoa(pids)), 0) != nil {
 		return commands, ""
 	}
-	go (&census{commands: commands, limit: limit, most: pids, work: work}).keep()
+	limitUsersTasks(pids)
+	go (&census{commands: commands, limit: limit, most: pids}).keep()
 	return commands, limit
+}
+
+// limitUsersTasks hands down to every command how many processes and threads a user may have, which gVisor's kernel holds
+// each user but root to at every fork. A command's first task counts as root's, who starts it. What is not held so is left to
+// the census.
+func limitUsersTasks(most int) {
+	const processes = 6
+	limit := uint64(max(most-1, 1))
+	_ = syscall.Setrlimit(processes, &syscall.Rlimit{Cur: limit, Max: limit})
 }
 
 // uncoverTemporary takes off the file system in memory that gVisor puts over an empty /tmp: the machine's disk is to hold it.
