@@ -14,6 +14,31 @@ export function dialSocket(path: string): Dial {
   return (onread) => connect(onread === undefined ? { path } : { path, onread });
 }
 
+/** A way to a machine's agent: connections on which it speaks HTTP/1.1. */
+export interface Way {
+  /** Opens a connection that is ready for HTTP, as `Dial` has it. */
+  readonly connect: Dial;
+  /** What every request on it says, `host` among them. Names in lower case. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** Stands before every path; ends without a slash. */
+  readonly prefix: string;
+  /** How long an unused connection is kept. Milliseconds; absent: for ever. */
+  readonly restMs?: number;
+}
+
+/** The way with the host's rights, which are those of whoever can open the machine's socket. */
+export function hostWay(dial: Dial): Way {
+  return {
+    connect(onread) {
+      const socket = dial(onread);
+      socket.write("HOST\n");
+      return socket;
+    },
+    headers: { host: "localhost" },
+    prefix: "",
+  };
+}
+
 /** What a driver tells of a machine that it has started or found. */
 export interface MachineAccess {
   readonly id: string;

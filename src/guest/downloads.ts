@@ -1,6 +1,6 @@
 import type { FileContent } from "../core/files.ts";
 import { SandboxError } from "../core/errors.ts";
-import type { Dial } from "./access.ts";
+import type { Way } from "./access.ts";
 import type { Lifeline } from "./lifeline.ts";
 import { RawConnection, type Sink } from "./raw-connection.ts";
 import type { ResponseHead } from "./response-head.ts";
@@ -31,7 +31,7 @@ export interface Downloads {
   close(): void;
 }
 
-export function downloads(dial: Dial, lifeline: Lifeline): Downloads {
+export function downloads(way: Way, lifeline: Lifeline): Downloads {
   let idle: RawConnection[] = [];
   let open = true;
 
@@ -51,7 +51,7 @@ export function downloads(dial: Dial, lifeline: Lifeline): Downloads {
         if (cause instanceof SandboxError) throw cause;
       }
     }
-    const connection = new RawConnection(dial);
+    const connection = new RawConnection(way);
     return { connection, head: await ask(connection, download) };
   }
 
@@ -92,7 +92,7 @@ async function ask(
   const timer = setTimeout(late, answerTimeoutMs);
   signal?.addEventListener("abort", abort);
   try {
-    return await connection.get(path, range === undefined ? "" : `range: ${range}\r\n`);
+    return await connection.get(path, range === undefined ? {} : { range });
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);

@@ -1,6 +1,6 @@
 import type { EndReason, Machine, MachineInfo, MachineMetrics } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import type { MachineAccess } from "./access.ts";
+import { type MachineAccess, hostWay } from "./access.ts";
 import type { ControlInfo, ControlMetrics } from "./control-messages.ts";
 import { type ControlChannel, controlChannel } from "./control.ts";
 import { downloads } from "./downloads.ts";
@@ -33,8 +33,9 @@ function machineOver(access: MachineAccess, control: ControlChannel): Machine {
   const ended = endOf(access, control);
   const line = lifeline(id, ended, access.patienceMs);
   const using = uses(control);
-  const http = transport(access.dial, line, using);
-  const files = downloads(access.dial, line);
+  const way = hostWay(access.dial);
+  const http = transport(way, line, using);
+  const files = downloads(way, line);
   const close = (): void => {
     http.close();
     files.close();

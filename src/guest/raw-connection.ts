@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { SandboxError } from "../core/errors.ts";
-import type { Dial } from "./access.ts";
+import type { Way } from "./access.ts";
 import { type ResponseHead, parseResponseHead } from "./response-head.ts";
 
 const headBytes = 65_536;
@@ -34,6 +34,7 @@ export class RawConnection {
   /** Whether it can be asked again. */
   reusable = true;
   readonly #socket: Socket;
+  readonly #way: Way;
   /** Given up. Node asks for space before the socket is there, so it cannot be asked. */
   #over = false;
   readonly #head: Buffer = Buffer.allocUnsafeSlow(headBytes);
@@ -46,23 +47,28 @@ export class RawConnection {
   #early: Uint8Array = new Uint8Array(0);
   #spill: Buffer | undefined;
 
-  constructor(dial: Dial) {
-    this.#socket = dial({
+  constructor(way: Way) {
+    this.#way = way;
+    this.#socket = way.connect({
       buffer: () => this.#space(),
       callback: (count) => this.#received(count),
     });
     this.#socket.on("error", (cause) => this.#broken(cause));
     this.#socket.on("close", () => this.#broken(new Error("the connection was closed")));
     this.#socket.on("end", () => this.#broken(new Error("the connection was ended")));
-    this.#socket.write("HOST\n");
   }
 
   /** Asks for a path; resolves with the head. The body waits for `pour`. */
-  get(path: string, headers: string): Promise<ResponseHead> {
+  get(path: string, headers: Readonly<Record<string, string>>): Promise<ResponseHead> {
+    const { prefix, headers: own } = this.#way;
+    const lines = Object.entries({ ...headers, ...own }).map(
+      ([name, value]) => `${name}: ${value}`,
+    );
+    const head = [`GET ${prefix}${path} HTTP/1.1`, ...lines, "", ""].join("\r\n");
     this.#socket.ref();
     return new Promise((resolve, reject) => {
       this.#exchange = { head: resolve, fail: reject };
-      this.#socket.write(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n${headers}\r\n`);
+      this.#socket.write(head);
     });
   }
 

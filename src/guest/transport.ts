@@ -5,7 +5,7 @@ import { boundedBuffer } from "../wire/bounded-buffer.ts";
 import { parseConnectError } from "../wire/connect-errors.ts";
 import { encodeEnvelope } from "../wire/envelopes.ts";
 import { parseJson } from "../wire/json.ts";
-import type { Dial } from "./access.ts";
+import type { Way } from "./access.ts";
 import type { Lifeline } from "./lifeline.ts";
 import type { Uses } from "./uses.ts";
 
@@ -33,7 +33,7 @@ export interface Ask {
   readonly lasting?: boolean;
 }
 
-/** HTTP to a machine's agent, over pooled connections to its socket. */
+/** HTTP to a machine's agent, over pooled connections. */
 export interface Transport {
   /** Answers with the head; the body is still to be read, and pauses until then. Throws what the agent refused it for. */
   ask(ask: Ask): Promise<IncomingMessage>;
@@ -56,28 +56,31 @@ export interface StreamOptions extends CallOptions {
   readonly deadlineMs?: number | undefined;
 }
 
-/** A pool whose connections begin with the line that asks for the host's rights. */
-class HostAgent extends Agent {
-  readonly #dial: Dial;
+/** A pool of connections of a way. */
+class WayAgent extends Agent {
+  readonly #way: Way;
 
-  constructor(dial: Dial, maxSockets: number) {
-    super({ keepAlive: true, maxSockets, maxFreeSockets: 8, scheduling: "lifo" });
-    this.#dial = dial;
+  constructor(way: Way, maxSockets: number) {
+    const { restMs: timeout } = way;
+    const limit = timeout === undefined ? {} : { timeout };
+    super({ keepAlive: true, maxSockets, maxFreeSockets: 8, scheduling: "lifo", ...limit });
+    this.#way = way;
   }
 
   override createConnection(): Duplex {
-    const socket = this.#dial();
-    socket.write("HOST\n");
-    return socket;
+    return this.#way.connect();
   }
 }
 
-export function transport(dial: Dial, lifeline: Lifeline, uses: Uses): Transport {
-  const calls = new HostAgent(dial, 32);
-  const streams = new HostAgent(dial, 4096);
+export function transport(way: Way, lifeline: Lifeline, uses: Uses): Transport {
+  const calls = new WayAgent(way, 32);
+  const streams = new WayAgent(way, 4096);
 
-  async function ask(wanted: Ask): Promise<IncomingMessage> {
-    const answer = await head(wanted.lasting === true ? streams : calls, wanted, lifeline);
+  async function ask({ path, headers, ...wanted }: Ask): Promise<IncomingMessage> {
+    const agent = wanted.lasting === true ? streams : calls;
+    const told = { ...headers, ...way.headers };
+    const whole = { ...wanted, path: `${way.prefix}${path}`, headers: told };
+    const answer = await head(agent, whole, lifeline);
     const status = answer.statusCode ?? 0;
     if (status >= 200 && status < 300) return answer;
     throw await refusal(answer, status, lifeline);
