@@ -74,7 +74,9 @@ export function assemble(
       const known = sandboxIdOf(id);
       const candidates = await drivers(name);
       requireRoot();
-      return firstThatKnows(candidates, known);
+      return firstThatKnows(candidates, known).catch(async (cause: unknown) => {
+        throw await orElsewhere(cause, name === undefined ? [] : await drivers(undefined), known);
+      });
     },
     list(name, metadata) {
       return new SandboxList(async () => {
@@ -107,6 +109,26 @@ async function firstThatKnows(drivers: readonly Driver[], id: string): Promise<S
     }
   }
   throw unknown ?? new SandboxError("not-found", `there is no sandbox ${id}`);
+}
+
+/** The error for a sandbox that was not found: where it runs, when it is on another driver than was asked. */
+async function orElsewhere(
+  cause: unknown,
+  drivers: readonly Driver[],
+  id: string,
+): Promise<SandboxError> {
+  const error = SandboxError.from(cause);
+  if (error.code !== "not-found") return error;
+  for (const driver of drivers) {
+    for await (const machine of driver.list())
+      if (machine.id === id)
+        return new SandboxError("not-found", `the sandbox ${id} runs on ${driver.name}`, {
+          field: "driver",
+          mend: "leave --driver out, which finds it wherever it runs",
+          cause,
+        });
+  }
+  return error;
 }
 
 function recipe(name: string, stateDir: string): ProcessRecipe {

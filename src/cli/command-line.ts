@@ -27,8 +27,7 @@ export async function runCommandLine(words: readonly string[]): Promise<number> 
     requireTaker(before, after);
     await program(context).parseAsync([...before], { from: "user" });
   } catch (cause) {
-    if (!isDone(cause))
-      code = await tell(cause, { terminal, stopping, json: before.includes("--json") });
+    if (!isDone(cause)) code = await tell(cause, { terminal, stopping, words: before });
   }
   await flushed(process.stdout);
   await flushed(process.stderr);
@@ -47,6 +46,12 @@ function split(words: readonly string[]): {
 }
 
 function requireTaker(before: readonly string[], after: readonly string[] | undefined): void {
+  if (before.slice(before.indexOf("exec") + 1).includes("--version") && before.includes("exec"))
+    throw invalid(
+      "command",
+      "--version here would be this program's",
+      "put the command behind --, as in: cofferdam exec -- python3 --version",
+    );
   if (after === undefined || before.includes("exec") || before.includes("--help")) return;
   throw invalid("command", "only exec takes something behind --", "cofferdam exec -- COMMAND…");
 }
@@ -54,15 +59,16 @@ function requireTaker(before: readonly string[], after: readonly string[] | unde
 interface Telling {
   readonly terminal: Terminal;
   readonly stopping: Interruption;
-  readonly json: boolean;
+  readonly words: readonly string[];
 }
 
 /** Tells what went wrong: a JSON document on stdout where JSON was asked for, else lines on stderr. */
-async function tell(cause: unknown, { terminal, stopping, json }: Telling): Promise<number> {
+async function tell(cause: unknown, { terminal, stopping, words }: Telling): Promise<number> {
   const interrupted = interruptedBy(stopping.signal);
-  const error: SandboxError = interrupted ?? asSandboxError(cause);
+  const error: SandboxError = interrupted ?? asSandboxError(cause, words);
   if (interrupted?.exitCode === brokenPipeExitCode) return interrupted.exitCode;
-  if (json) await terminal.stdout.write(jsonText({ error: errorDocument(error) }));
+  if (words.includes("--json"))
+    await terminal.stdout.write(jsonText({ error: errorDocument(error) }));
   else await terminal.stderr.write(errorText(error));
   return exitCodeOf(error);
 }

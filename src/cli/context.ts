@@ -1,7 +1,10 @@
 import type { Command } from "commander";
+import { SandboxError } from "../core/errors.ts";
+import { invalid } from "../core/validate.ts";
 import { type Host, assemble } from "./assemble.ts";
 import type { Interruption } from "./interruption.ts";
 import type { GlobalOptions } from "./options.ts";
+import { type ServerAddress, serverAddress, serverVariables } from "./server-options.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What every command works with. */
@@ -14,10 +17,33 @@ export interface Context {
   exitWith(code: number): void;
 }
 
-/** The host as the global options of a command say. */
+/** The host as the global options of a command say. Throws `unsupported` where they name a server. */
 export function hostOf(command: Command): Host {
+  const server = serverOf(command);
+  if (server !== undefined) throw onlyHere(command.name(), server);
   const { stateDir, allowKnownEscapes } = globalOptions(command);
   return assemble(stateDir, allowKnownEscapes);
+}
+
+/** The server that the global options or the environment name; `undefined`: none. Throws what `serverAddress` throws. */
+function serverOf(command: Command): ServerAddress | undefined {
+  const options = globalOptions(command);
+  const server = serverAddress(options);
+  for (const name of ["stateDir", "allowKnownEscapes"] as const)
+    if (server !== undefined && options[name] !== undefined)
+      throw invalid(
+        name,
+        `is about this host, but the sandboxes are those of ${server.url}`,
+        `leave it out, or take away --server and ${serverVariables.server}`,
+      );
+  return server;
+}
+
+function onlyHere(what: string, { url }: ServerAddress): SandboxError {
+  return new SandboxError("unsupported", `${what} does not work on a server from afar: ${url}`, {
+    field: "server",
+    mend: `run it on the server's own host, without --server and ${serverVariables.server}`,
+  });
 }
 
 export function globalOptions(command: Command): GlobalOptions {

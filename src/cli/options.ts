@@ -3,10 +3,11 @@ import { SandboxError } from "../core/errors.ts";
 import type { SandboxOptions } from "../core/options.ts";
 import type { Resources } from "../core/spec.ts";
 import { textMap } from "../core/validate.ts";
+import type { ServerFlags } from "./server-options.ts";
 import { parseAssignment, parseMebibytes, parseMilliseconds, parseNumber } from "./units.ts";
 
 /** Options that stand before or after any command. */
-export interface GlobalOptions {
+export interface GlobalOptions extends ServerFlags {
   readonly stateDir?: string;
   readonly allowKnownEscapes?: true;
   readonly color: boolean;

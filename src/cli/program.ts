@@ -37,6 +37,17 @@ export function program(context: Context): Command {
       "--allow-known-escapes",
       "use a runtime although its version has known escapes; recorded in audit.jsonl",
     )
+    .option("--server <url>", "work on a server, not on this host (COFFERDAM_SERVER)")
+    .option(
+      "--api-key <key>",
+      "the server's key, which ps shows to others; better in COFFERDAM_API_KEY or a file",
+    )
+    .option(
+      "--api-key-file <file>",
+      "file with the key, which nobody else may read (COFFERDAM_API_KEY_FILE)",
+    )
+    .option("--ca <file>", "certificates to trust for the server, in PEM (COFFERDAM_CA)")
+    .option("--plain-http", "talk to a server beyond this host although nothing encrypts it")
     .option("--no-color", "no colours")
     .option("-v, --verbose", "say on stderr which driver was taken and why, and how long it took")
     .addHelpText("after", examples);

@@ -16,6 +16,12 @@ const flags: Readonly<Record<string, string>> = {
   driver: "--driver",
   template: "--template",
   stateDir: "--state-dir",
+  allowKnownEscapes: "--allow-known-escapes",
+  server: "--server",
+  apiKey: "--api-key",
+  apiKeyFile: "--api-key-file",
+  ca: "--ca",
+  plainHttp: "--plain-http",
   language: "--language",
   envs: "--env",
   metadata: "--metadata",
@@ -23,14 +29,29 @@ const flags: Readonly<Record<string, string>> = {
   cwd: "--cwd",
 };
 
+/** What commander says of a guest's command that does not stand behind `--`. */
+const misplaced: ReadonlySet<string> = new Set([
+  "commander.unknownOption",
+  "commander.excessArguments",
+]);
+
 /** Exit code for whatever was thrown. */
 export function exitCodeOf(error: SandboxError): number {
   return error instanceof Interrupted ? error.exitCode : meanings[error.code].exit;
 }
 
-/** Anything that was thrown as the library's error; commander's own complaints are `invalid`. */
-export function asSandboxError(thrown: unknown): SandboxError {
+/** Anything that was thrown as the library's error; commander's own complaints about the words are `invalid`. */
+export function asSandboxError(thrown: unknown, words: readonly string[] = []): SandboxError {
   if (!(thrown instanceof CommanderError)) return SandboxError.from(thrown);
+  if (misplaced.has(thrown.code) && words.includes("exec"))
+    return new SandboxError(
+      "invalid",
+      thrown.message.split("\n", 1)[0]?.replace(/^error: /, "") ?? "",
+      {
+        field: "command",
+        mend: "put the command behind --, as in: cofferdam exec [ID] -- ls -la",
+      },
+    );
   if (thrown.code === "commander.help")
     return new SandboxError("invalid", "a command is missing", { mend: "add --help to see them" });
   const [first = "", ...rest] = thrown.message.split("\n");

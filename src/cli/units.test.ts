@@ -21,6 +21,8 @@ describe("sizes", () => {
     ["1.5GiB", 1536],
     ["1 GiB", 1024],
     ["1TiB", 1_048_576],
+    ["512mib", 512],
+    ["2gib", 2048],
   ])("%s", (value, mebibytes) => {
     expect(parseMebibytes("resources.memoryMiB", value)).toBe(mebibytes);
   });
@@ -29,7 +31,7 @@ describe("sizes", () => {
     ["12GB", "write 12GiB for powers of 1024"],
     ["1g", "write 1GiB for powers of 1024"],
     ["512M", "write 512MiB for powers of 1024"],
-    ["512mib", "write 512MiB for powers of 1024"],
+    ["512mb", "write 512MiB for powers of 1024"],
     ["3KiB", "use MiB, GiB or TiB"],
     ["0.5", "write 1MiB"],
     ["much", "write 512MiB or 2GiB; a number alone is MiB"],

@@ -6,12 +6,12 @@ export type Field = string;
 
 const mebibytesPerUnit: Readonly<Record<string, number>> = {
   "": 1,
-  MiB: 1,
-  GiB: 1024,
-  TiB: 1_048_576,
+  mib: 1,
+  gib: 1024,
+  tib: 1_048_576,
 };
 
-/** MiB in `512`, `512MiB`, `1.5GiB`. Throws `invalid` for units that mean different things to different people. */
+/** MiB in `512`, `512MiB`, `1.5gib`. Throws `invalid` for units that mean different things to different people. */
 export function parseMebibytes(field: Field, value: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?) ?([A-Za-z]*)$/.exec(value) ?? [];
   if (digits === undefined || unit === undefined)
@@ -20,7 +20,8 @@ export function parseMebibytes(field: Field, value: string): number {
       `${quoted(value)} is not a size`,
       "write 512MiB or 2GiB; a number alone is MiB",
     );
-  const factor = Object.hasOwn(mebibytesPerUnit, unit) ? mebibytesPerUnit[unit] : undefined;
+  const name = unit.toLowerCase();
+  const factor = Object.hasOwn(mebibytesPerUnit, name) ? mebibytesPerUnit[name] : undefined;
   if (factor === undefined) throw ambiguousSize(field, value, { digits, unit });
   const mebibytes = Number(digits) * factor;
   if (!Number.isInteger(mebibytes))
@@ -38,7 +39,7 @@ function ambiguousSize(
   { digits, unit }: { readonly digits: string; readonly unit: string },
 ): SandboxError {
   const letter = unit.charAt(0).toUpperCase();
-  const exact = ["M", "G", "T"].includes(letter) && /^.(i?b)?$/i.test(unit) ? letter : undefined;
+  const exact = ["M", "G", "T"].includes(letter) && /^.b?$/i.test(unit) ? letter : undefined;
   if (exact === undefined)
     return invalid(field, `${quoted(value)} has no unit that sizes have`, "use MiB, GiB or TiB");
   return invalid(

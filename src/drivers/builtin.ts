@@ -17,3 +17,14 @@ export const builtinDrivers = {
 } as const;
 
 export type BuiltinName = keyof typeof builtinDrivers;
+
+/** Drivers that are to come, so that asking for one is told apart from a name that means nothing. */
+export const plannedDrivers: readonly string[] = [
+  "docker",
+  "kata",
+  "firecracker",
+  "qemu",
+  "kubernetes",
+  "e2b",
+  "modal",
+].filter((name) => !Object.hasOwn(builtinDrivers, name));

@@ -2,7 +2,12 @@ import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { DriverChoice } from "../core/sandbox.ts";
 import { invalid, isObject, nearest } from "../core/validate.ts";
-import { type BuiltinName, type BuiltinOptions, builtinDrivers } from "../drivers/builtin.ts";
+import {
+  type BuiltinName,
+  type BuiltinOptions,
+  builtinDrivers,
+  plannedDrivers,
+} from "../drivers/builtin.ts";
 
 /** Which driver makes or finds sandboxes: a built-in one by name, the strongest that works here, or one of your own. */
 export type DriverOption = "auto" | BuiltinName | Driver;
@@ -88,15 +93,15 @@ function load(name: BuiltinName, place: Place): Promise<Driver> {
 function nameOf(option: unknown): BuiltinName {
   const name = driverNames.find((known) => known === option);
   if (name !== undefined) return name;
+  const there = `there are auto, ${driverNames.join(", ")}`;
+  const planned = plannedDrivers.find((known) => known === option);
+  if (planned !== undefined)
+    throw invalid("driver", `the driver ${planned} is not built yet; ${there}`);
   const shown = typeof option === "string" ? JSON.stringify(option.slice(0, 40)) : typeof option;
   const similar =
     typeof option === "string" ? nearest(option, ["auto", ...driverNames]) : undefined;
   const mend = similar === undefined ? undefined : `did you mean ${similar}?`;
-  throw invalid(
-    "driver",
-    `there is no driver ${shown}; there are auto, ${driverNames.join(", ")}`,
-    mend,
-  );
+  throw invalid("driver", `there is no driver ${shown}; ${there}`, mend);
 }
 
 function isDriver(value: unknown): value is Driver {

@@ -71,6 +71,15 @@ describe.each(await subjects())("exec, create, ls and kill on $name", ({ name, a
     expect(id).toMatch(/^i[a-z0-9]{20}$/);
     expect(await running()).toContain(id);
     await cofferdam(["exec", id, "--", "sh", "-c", "echo kept > note"]);
+    const other = name === "runc" ? "gvisor" : "runc";
+    for (const words of [
+      ["exec", id, "--driver", other, "--", "true"],
+      ["kill", id, "--driver", other],
+    ]) {
+      const missed = await cofferdam(words);
+      expect(missed.stderr).toContain(`runs on ${name}`);
+      expect(missed.code).toBe(66);
+    }
     expect((await cofferdam(["exec", id, "--", "cat", "note"])).stdout).toBe("kept\n");
     const listed = await cofferdam(["ls"]);
     expect(listed.stdout).toContain(String.raw`who=\x1b[31mme`);

@@ -38,6 +38,28 @@ const refusals: readonly {
   { words: ["run", "a.py", "b.py"], code: 64, says: ["too many arguments"] },
   { words: ["run", "-c", "1", "--", "x"], code: 64, says: ["only exec"] },
   { words: ["exec"], code: 64, says: ["cofferdam exec -- ls -la"] },
+  {
+    words: ["exec", "i00000000000000000000", "ls", "-la"],
+    code: 64,
+    says: ["unknown option '-la'", "put the command behind --"],
+  },
+  {
+    words: ["exec", "i00000000000000000000", "ls"],
+    code: 64,
+    says: ["too many arguments", "put the command behind --"],
+  },
+  { words: ["exec", "python3", "--version"], code: 64, says: ["put the command behind --"] },
+  {
+    words: ["run", "-c", "1", "--driver", "firecracker"],
+    code: 64,
+    says: ["firecracker is not built yet", "gvisor, runc"],
+  },
+  {
+    words: ["--server", "http://127.0.0.1:1", "--api-key", "e2b_none", "ls"],
+    code: 64,
+    says: ["--state-dir"],
+  },
+  { words: ["--api-key", "e2b_key_of_mine", "ls"], code: 64, says: ["add --server URL"] },
   { words: ["exec", "not-an-id", "--", "ls"], code: 64, says: ["an id is"] },
   {
     words: ["exec", "i00000000000000000000", "--memory", "1GiB", "--", "ls"],

@@ -26,15 +26,19 @@ export function killCommand(context: Context): Command {
     const ends = await Promise.all(wanted.map((id) => endOf(host, id, flags.driver)));
     const killed = ends.flatMap(({ id, killed: done }) => (done ? [id] : []));
     const missing = ends.flatMap(({ id, killed: done }) => (done ? [] : [id]));
+    const elsewhere = ends.find(({ missed }) => missed?.field === "driver")?.missed;
     const { stdout } = context.terminal;
     if (flags.json === true) await stdout.write(jsonText({ killed, missing }));
     else await stdout.write(killed.map((id) => `${id}\n`).join(""));
     if (missing.length === 0 || flags.all === true) return;
     if (flags.json === true) return context.exitWith(meanings["not-found"].exit);
-    throw new SandboxError("not-found", `no sandbox runs with the id ${missing.join(", ")}`, {
-      field: "sandboxId",
-      mend: "cofferdam ls lists those that run",
-    });
+    throw (
+      elsewhere ??
+      new SandboxError("not-found", `no sandbox runs with the id ${missing.join(", ")}`, {
+        field: "sandboxId",
+        mend: "cofferdam ls lists those that run",
+      })
+    );
   });
 }
 
@@ -54,17 +58,21 @@ async function wantedIds(
   return running.map(({ sandboxId }) => sandboxId);
 }
 
-async function endOf(
-  host: Host,
-  id: string,
-  driver: string | undefined,
-): Promise<{ readonly id: string; readonly killed: boolean }> {
+interface End {
+  readonly id: string;
+  readonly killed: boolean;
+  /** Why it was not found. */
+  readonly missed?: SandboxError;
+}
+
+async function endOf(host: Host, id: string, driver: string | undefined): Promise<End> {
   try {
     const { machine } = await host.open(id, driver);
     await machine[Symbol.asyncDispose]();
     return { id, killed: true };
   } catch (cause) {
-    if (SandboxError.from(cause).code === "not-found") return { id, killed: false };
-    throw cause;
+    const error = SandboxError.from(cause);
+    if (error.code === "not-found") return { id, killed: false, missed: error };
+    throw error;
   }
 }
