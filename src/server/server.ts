@@ -12,6 +12,7 @@ import { nodeListener } from "./control/node-listener.ts";
 import { type DataPlane, dataPlane } from "./data/data-plane.ts";
 import { type Drain, drainable } from "./drain.ts";
 import { dataServerOptions, harden } from "./data/server-options.ts";
+import { hostIdOf } from "./host-id.ts";
 import { type Life, life } from "./life/life.ts";
 import type { Found } from "./life/recovery.ts";
 import type { TemplateCatalog } from "./life/template-catalog.ts";
@@ -78,7 +79,18 @@ async function serve(
   const domain = options.domain ?? `localhost:${port}`;
   const sink = auditSink(audit, lostRecord(log));
   const drivers = new Map(options.drivers.map((driver) => [driver.name, recorded(driver, sink)]));
-  const keeper = life({ store, audit, drivers, defaultDriver, catalog, domain, log, samplingMs });
+  const host = hostIdOf(options.stateDir);
+  const keeper = life({
+    store,
+    host,
+    audit,
+    drivers,
+    defaultDriver,
+    catalog,
+    domain,
+    log,
+    samplingMs,
+  });
   const data = dataPlane({ domain, find: keeper.find, tokens: keeper.tokens });
   let isReady = false;
   const control = { life: keeper, store, audit, catalog, version, isReady: () => isReady };

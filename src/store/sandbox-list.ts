@@ -5,10 +5,11 @@ import { limitOf, type Page, pageOf, type Place, placeOf } from "./paging.ts";
 import type { SandboxFilter, SandboxListOptions, SandboxRecord } from "./sandbox-record.ts";
 import { recordOf } from "./sandbox-rows.ts";
 import type { Queries, Schema } from "./schema.ts";
-import { type SandboxState, sandboxStates } from "./state-moves.ts";
+import { sandboxStates } from "./state-moves.ts";
 
 const filterSchema: z.ZodType<SandboxFilter> = z.object({
   tenantId: shortText.exactOptional(),
+  hosts: z.array(z.union([z.literal(""), shortText])).exactOptional(),
   states: z.array(z.enum(sandboxStates)).exactOptional(),
   metadata: textPairs
     .refine((pairs) => Object.keys(pairs).length <= 20, "more than 20 pairs")
@@ -53,10 +54,12 @@ function beyond(place: Place = ["", ""], direction: "asc" | "desc"): RawBuilder<
 type Selection<Output> = SelectQueryBuilder<Schema, "sandboxes", Output>;
 
 function filtered<Output>(query: Selection<Output>, options: SandboxFilter): Selection<Output> {
-  const { tenantId, states, metadata = {}, template, startedAfter } = parsed(filterSchema, options);
+  const { tenantId, hosts, states, metadata = {} } = parsed(filterSchema, options);
+  const { template, startedAfter } = options;
   let narrowed = query;
   if (tenantId !== undefined) narrowed = narrowed.where("tenant_id", "=", tenantId);
-  if (states !== undefined) narrowed = narrowed.where(isOneOf(states));
+  if (hosts !== undefined) narrowed = narrowed.where(isOneOf("host", hosts));
+  if (states !== undefined) narrowed = narrowed.where(isOneOf("state", states));
   if (template !== undefined) narrowed = narrowed.where("template", "=", template);
   if (startedAfter !== undefined) narrowed = narrowed.where("started_at", ">", startedAfter);
   for (const [name, value] of Object.entries(metadata))
@@ -74,6 +77,8 @@ function filtered<Output>(query: Selection<Output>, options: SandboxFilter): Sel
 }
 
 /** PostgreSQL has no empty list. */
-function isOneOf(states: readonly SandboxState[]): RawBuilder<boolean> {
-  return states.length === 0 ? sql<boolean>`1 = 0` : sql<boolean>`state in (${sql.join(states)})`;
+function isOneOf(column: "host" | "state", values: readonly string[]): RawBuilder<boolean> {
+  return values.length === 0
+    ? sql<boolean>`1 = 0`
+    : sql<boolean>`${sql.ref(column)} in (${sql.join(values)})`;
 }

@@ -1,7 +1,7 @@
 import { SandboxError } from "../core/errors.ts";
 import { admit, usageOf } from "./admission.ts";
 import type { StoreDatabase } from "./database.ts";
-import { parsed, time } from "./door.ts";
+import { parsed, positive, time } from "./door.ts";
 import type { SandboxMove, SandboxRecord } from "./sandbox-record.ts";
 import { changesSchema, columnsOf, recordOf } from "./sandbox-rows.ts";
 import type { SandboxTable, Writing } from "./schema.ts";
@@ -48,8 +48,8 @@ function checkedFrom({ from, to, changes = {} }: SandboxMove): readonly SandboxS
     throw new SandboxError("invalid", `no sandbox moves from ${wrong} to ${to}`, { field: "to" });
   if (to === "ended" && changes.endReason === undefined)
     throw new SandboxError("invalid", "an end has a reason", { field: "changes.endReason" });
-  if (to === "paused" && changes.pausedImage === undefined && states.includes("pausing"))
-    throw new SandboxError("invalid", "a pause leaves an image", { field: "changes.pausedImage" });
+  if (to === "pausing" && changes.kept === undefined)
+    throw new SandboxError("invalid", "a pause keeps something", { field: "changes.kept" });
   return states;
 }
 
@@ -90,18 +90,26 @@ export function noSandbox(id: string): SandboxError {
   return new SandboxError("not-found", `there is no sandbox ${id}`);
 }
 
-/** Sets when the lifetime ends; with `onlyLater`, only when that is later. */
+/** Sets when the lifetime ends, and how long it is; with `onlyLater`, only when that is later. */
 export async function setEndAt(
   database: StoreDatabase,
   id: string,
-  { endAt, onlyLater }: { readonly endAt: string; readonly onlyLater: boolean },
+  { endAt, onlyLater, lifetimeMs }: EndAt,
 ): Promise<SandboxRecord> {
   parsed(time, endAt);
+  if (lifetimeMs !== undefined) parsed(positive, lifetimeMs);
   return database.write(async (writing) => {
     const row = await lockedSandbox(database, writing, id);
     if (row.state === "ended") throw noSandbox(id);
     if (onlyLater && row.end_at >= endAt) return recordOf(row);
-    await writing.updateTable("sandboxes").set({ end_at: endAt }).where("id", "=", id).execute();
-    return recordOf({ ...row, end_at: endAt });
+    const changes = { end_at: endAt, lifetime_ms: lifetimeMs ?? row.lifetime_ms };
+    await writing.updateTable("sandboxes").set(changes).where("id", "=", id).execute();
+    return recordOf({ ...row, ...changes });
   });
+}
+
+interface EndAt {
+  readonly endAt: string;
+  readonly onlyLater: boolean;
+  readonly lifetimeMs: number | undefined;
 }

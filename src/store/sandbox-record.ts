@@ -1,13 +1,7 @@
+import type { Kept } from "../core/kept.ts";
 import type { Resources } from "../core/spec.ts";
 import type { Page } from "./paging.ts";
 import type { SandboxState } from "./state-moves.ts";
-
-/** What a pause left behind, to be verified before it is resumed. */
-export interface PausedImage {
-  readonly kind: "memory" | "filesystem";
-  /** `sha256:` and 64 hexadecimal digits. */
-  readonly digest: string;
-}
 
 /** One sandbox as the server knows it. Holds no secret. Times are RFC 3339 in UTC with milliseconds, and keep their bytes. */
 export interface SandboxRecord {
@@ -15,6 +9,8 @@ export interface SandboxRecord {
   readonly tenantId: string;
   /** The API key that asked for it; `null`: the server itself. */
   readonly keyId: string | null;
+  /** The host that its machine is on; empty: of a time when a store had one. */
+  readonly host: string;
   readonly driver: string;
   readonly template: string;
   readonly metadata: Readonly<Record<string, string>>;
@@ -23,11 +19,15 @@ export interface SandboxRecord {
   /** Set when the row is made; a resume does not move it. */
   readonly startedAt: string;
   readonly endAt: string;
+  /** The lifetime that was last asked for, which traffic gives it again. Milliseconds. */
+  readonly lifetimeMs: number;
   /** Milliseconds; 0: never. */
   readonly idleTimeoutMs: number;
+  /** About when somebody last used it; `null`: nobody has, or nobody counts. */
+  readonly lastUsedAt: string | null;
   readonly onTimeout: "kill" | "pause";
   /** What a pause at the end of the lifetime keeps. */
-  readonly pauseKeeps: PausedImage["kind"];
+  readonly pauseKeeps: Kept;
   /** Whether traffic resumes it when it is paused. */
   readonly autoResume: boolean;
   readonly domain: string | null;
@@ -35,8 +35,8 @@ export interface SandboxRecord {
   readonly network: unknown;
   /** Version of the protocol that the agent inside speaks; `null` until it has answered. */
   readonly agentVersion: string | null;
-  /** `null` unless it is paused. */
-  readonly pausedImage: PausedImage | null;
+  /** What its pause keeps; `null` while it is neither paused nor on the way to it or from it. */
+  readonly kept: Kept | null;
   /** Why it ended; `null` while it has not. */
   readonly endReason: string | null;
   readonly endedAt: string | null;
@@ -55,18 +55,19 @@ export interface SandboxSecrets {
 /** A row to be written before its machine is made, in state `creating`. */
 export type NewSandbox = Omit<
   SandboxRecord,
-  "state" | "agentVersion" | "pausedImage" | "endReason" | "endedAt"
+  "state" | "agentVersion" | "kept" | "endReason" | "endedAt" | "lastUsedAt"
 > & { readonly secrets: SandboxSecrets };
 
 /** What a move may change besides the state. */
 export interface SandboxChanges {
   readonly endAt?: string;
+  readonly lifetimeMs?: number;
   readonly agentVersion?: string;
   readonly onTimeout?: SandboxRecord["onTimeout"];
-  readonly pauseKeeps?: PausedImage["kind"];
+  readonly pauseKeeps?: Kept;
   readonly autoResume?: boolean;
-  /** Required by a move to `paused`; forgotten by every move away from it to `running` or `ended`. */
-  readonly pausedImage?: PausedImage;
+  /** Required by a move to `pausing`; forgotten by every move to `running` or `ended`. */
+  readonly kept?: Kept;
   /** Required by a move to `ended`. */
   readonly endReason?: string;
 }
@@ -81,6 +82,8 @@ export interface SandboxMove {
 export interface SandboxFilter {
   /** Absent: of every tenant; for the server itself. */
   readonly tenantId?: string;
+  /** Absent: on every host. */
+  readonly hosts?: readonly string[];
   /** Absent: every state, `ended` too. */
   readonly states?: readonly SandboxState[];
   /** Pairs that must all be there. */
@@ -126,12 +129,19 @@ export interface Sandboxes {
    * `LimitReached`, `not-found`, and `invalid` for a move that no sandbox makes.
    */
   move(id: string, move: SandboxMove): Promise<SandboxRecord>;
-  /** Sets when the lifetime of a sandbox that has not ended ends; with `onlyLater`, only when that is later. Resolves with the row as it is then. */
+  /**
+   * Sets when the lifetime of a sandbox that has not ended ends, and how long it is where that is given; with `onlyLater`,
+   * only when that is later. Resolves with the row as it is then.
+   */
   setEndAt(
     id: string,
     endAt: string,
-    options?: { readonly onlyLater?: boolean },
+    options?: { readonly onlyLater?: boolean; readonly lifetimeMs?: number },
   ): Promise<SandboxRecord>;
+  /** Notes that sandboxes that have not ended are on the host. */
+  setHost(ids: readonly string[], host: string): Promise<void>;
+  /** Notes when sandboxes that have not ended were used last. */
+  setLastUsedAt(ids: readonly string[], at: string): Promise<void>;
   setNetwork(id: string, network: unknown): Promise<SandboxRecord>;
   /** Forgets sandboxes, and their metrics, that ended before the given time. Resolves with how many. */
   forgetEndedBefore(time: string): Promise<number>;

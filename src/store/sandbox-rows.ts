@@ -1,12 +1,14 @@
 import { z } from "zod";
 import type { Resources } from "../core/spec.ts";
-import { count, digest, longText, positive, shortText, stored, textPairs, time } from "./door.ts";
-import type { NewSandbox, PausedImage, SandboxChanges, SandboxRecord } from "./sandbox-record.ts";
+import { count, longText, positive, shortText, stored, textPairs, time } from "./door.ts";
+import type { NewSandbox, SandboxChanges, SandboxRecord } from "./sandbox-record.ts";
 import type { SandboxTable } from "./schema.ts";
 
 const longestNetworkCharacters = 65_536;
 
-const resourcesSchema: z.ZodType<Resources> = z.strictObject({
+const kept = z.enum(["memory", "files"]);
+
+export const resourcesSchema: z.ZodType<Resources> = z.strictObject({
   cpus: positive,
   memoryMiB: positive,
   diskMiB: positive,
@@ -23,15 +25,17 @@ export const newSandboxSchema: z.ZodType<NewSandbox> = z.strictObject({
   id: shortText,
   tenantId: shortText,
   keyId: shortText.nullable(),
+  host: z.union([z.literal(""), shortText]),
   driver: shortText,
   template: shortText,
   metadata: textPairs,
   resources: resourcesSchema,
   startedAt: time,
   endAt: time,
+  lifetimeMs: positive,
   idleTimeoutMs: count,
   onTimeout: z.enum(["kill", "pause"]),
-  pauseKeeps: z.enum(["memory", "filesystem"]),
+  pauseKeeps: kept,
   autoResume: z.boolean(),
   domain: shortText.nullable(),
   network,
@@ -44,11 +48,12 @@ export const newSandboxSchema: z.ZodType<NewSandbox> = z.strictObject({
 
 export const changesSchema: z.ZodType<SandboxChanges> = z.strictObject({
   endAt: time.exactOptional(),
+  lifetimeMs: positive.exactOptional(),
   agentVersion: shortText.exactOptional(),
   onTimeout: z.enum(["kill", "pause"]).exactOptional(),
-  pauseKeeps: z.enum(["memory", "filesystem"]).exactOptional(),
+  pauseKeeps: kept.exactOptional(),
   autoResume: z.boolean().exactOptional(),
-  pausedImage: z.strictObject({ kind: z.enum(["memory", "filesystem"]), digest }).exactOptional(),
+  kept: kept.exactOptional(),
   endReason: longText.exactOptional(),
 });
 
@@ -77,6 +82,9 @@ export function rowOf(sandbox: NewSandbox): SandboxTable {
     paused_digest: null,
     end_reason: null,
     ended_at: null,
+    host: sandbox.host,
+    lifetime_ms: sandbox.lifetimeMs,
+    last_used_at: null,
   };
 }
 
@@ -85,6 +93,7 @@ export function recordOf(row: SandboxTable): SandboxRecord {
     id: row.id,
     tenantId: row.tenant_id,
     keyId: row.key_id,
+    host: row.host,
     driver: row.driver,
     template: row.template,
     metadata: stored(textPairs, row.metadata),
@@ -92,37 +101,32 @@ export function recordOf(row: SandboxTable): SandboxRecord {
     state: row.state,
     startedAt: row.started_at,
     endAt: row.end_at,
+    lifetimeMs: row.lifetime_ms,
     idleTimeoutMs: row.idle_timeout_ms,
+    lastUsedAt: row.last_used_at,
     onTimeout: row.on_timeout,
     pauseKeeps: row.pause_keeps,
     autoResume: row.auto_resume === 1,
     domain: row.domain,
     network: stored(network, row.network),
     agentVersion: row.agent_version,
-    pausedImage: pausedImageOf(row),
+    kept: row.paused_kind,
     endReason: row.end_reason,
     endedAt: row.ended_at,
   };
 }
 
-function pausedImageOf(row: SandboxTable): PausedImage | null {
-  const { paused_kind: kind, paused_digest: image } = row;
-  return kind === null || image === null ? null : { kind, digest: image };
-}
-
 /** The columns that the changes set. */
 export function columnsOf(changes: SandboxChanges): Partial<SandboxTable> {
-  const { endAt, agentVersion, onTimeout, pauseKeeps, autoResume, pausedImage, endReason } =
-    changes;
+  const { endAt, lifetimeMs, agentVersion, onTimeout, pauseKeeps, autoResume, endReason } = changes;
   return {
     ...(endAt === undefined ? {} : { end_at: endAt }),
+    ...(lifetimeMs === undefined ? {} : { lifetime_ms: lifetimeMs }),
     ...(agentVersion === undefined ? {} : { agent_version: agentVersion }),
     ...(onTimeout === undefined ? {} : { on_timeout: onTimeout }),
     ...(pauseKeeps === undefined ? {} : { pause_keeps: pauseKeeps }),
     ...(autoResume === undefined ? {} : { auto_resume: Number(autoResume) }),
-    ...(pausedImage === undefined
-      ? {}
-      : { paused_kind: pausedImage.kind, paused_digest: pausedImage.digest }),
+    ...(changes.kept === undefined ? {} : { paused_kind: changes.kept, paused_digest: "" }),
     ...(endReason === undefined ? {} : { end_reason: endReason }),
   };
 }

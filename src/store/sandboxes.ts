@@ -2,7 +2,7 @@ import { z } from "zod";
 import { SandboxError } from "../core/errors.ts";
 import { admit, admitRate, usageOf } from "./admission.ts";
 import type { StoreDatabase } from "./database.ts";
-import { parsed, stored, textPairs, time } from "./door.ts";
+import { parsed, shortText, stored, textPairs, time } from "./door.ts";
 import { isDuplicate } from "./faults.ts";
 import { countSandboxes, listSandboxes } from "./sandbox-list.ts";
 import { moveSandbox, noSandbox, setEndAt } from "./sandbox-moves.ts";
@@ -20,8 +20,10 @@ export function sandboxes(database: StoreDatabase): Sandboxes {
     count: (filter) => database.read((queries) => countSandboxes(queries, filter)),
     usage: (tenantId) => database.read((queries) => usageOf(queries, tenantId)),
     move: (id, move) => moveSandbox(database, id, move),
-    setEndAt: (id, endAt, { onlyLater = false } = {}) =>
-      setEndAt(database, id, { endAt, onlyLater }),
+    setEndAt: (id, endAt, { onlyLater = false, lifetimeMs } = {}) =>
+      setEndAt(database, id, { endAt, onlyLater, lifetimeMs }),
+    setHost: (ids, host) => noteOf(database, ids, { host: parsed(shortText, host) }),
+    setLastUsedAt: (ids, at) => noteOf(database, ids, { last_used_at: parsed(time, at) }),
     setNetwork: (id, network) => setNetwork(database, id, network),
     forgetEndedBefore: (before) => forgetEndedBefore(database, before),
   };
@@ -108,6 +110,26 @@ async function setNetwork(
       .executeTakeFirst();
     if (row === undefined) throw noSandbox(id);
     return recordOf(row);
+  });
+}
+
+const idsAtOnce = 500;
+
+/** Writes what is known of several sandboxes that have not ended. */
+async function noteOf(
+  database: StoreDatabase,
+  ids: readonly string[],
+  note: Pick<SandboxTable, "host"> | Pick<SandboxTable, "last_used_at">,
+): Promise<void> {
+  if (ids.length === 0) return;
+  await database.write(async (writing) => {
+    for (let from = 0; from < ids.length; from += idsAtOnce)
+      await writing
+        .updateTable("sandboxes")
+        .set(note)
+        .where("id", "in", ids.slice(from, from + idsAtOnce))
+        .where("state", "<>", "ended")
+        .execute();
   });
 }
 

@@ -1,4 +1,5 @@
 import type { ColumnType, Kysely, Transaction } from "kysely";
+import type { Kept } from "../core/kept.ts";
 import type { SandboxState } from "./state-moves.ts";
 
 /** The tables as both databases hold them. Truths are 0 or 1, JSON is text, times are RFC 3339 text. */
@@ -31,6 +32,9 @@ export interface Schema {
     template: string;
     digest: string;
     created_at: string;
+    host: string;
+    kept: Kept;
+    resources: string;
   };
   snapshot_names: { tenant_id: string; name: string; snapshot_id: string };
   templates: {
@@ -83,15 +87,19 @@ export interface SandboxTable {
   end_at: string;
   idle_timeout_ms: number;
   on_timeout: "kill" | "pause";
-  pause_keeps: "memory" | "filesystem";
+  pause_keeps: Kept;
   auto_resume: number;
   domain: string | null;
   network: string;
   agent_version: string | null;
-  paused_kind: "memory" | "filesystem" | null;
-  paused_digest: string | null;
+  paused_kind: Kept | null;
+  /** Not null while it is paused, as the first version asked for a digest; those who keep the image verify it themselves. */
+  paused_digest: "" | null;
   end_reason: string | null;
   ended_at: string | null;
+  host: string;
+  lifetime_ms: number;
+  last_used_at: string | null;
 }
 
 /** Something to run queries on: the database, or a transaction in it. */

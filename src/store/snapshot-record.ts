@@ -1,3 +1,5 @@
+import type { Kept } from "../core/kept.ts";
+import type { Resources } from "../core/spec.ts";
 import type { Page } from "./paging.ts";
 
 export interface SnapshotRecord {
@@ -5,6 +7,8 @@ export interface SnapshotRecord {
   readonly tenantId: string;
   /** The sandbox it was taken of. */
   readonly sandboxId: string;
+  /** The host that keeps it. */
+  readonly host: string;
   readonly driver: string;
   /** The template that the sandbox was made from. */
   readonly template: string;
@@ -12,11 +16,16 @@ export interface SnapshotRecord {
   readonly names: readonly string[];
   /** `sha256:` and 64 hexadecimal digits. */
   readonly digest: string;
+  readonly kept: Kept;
+  /** Of the sandbox it was taken of. */
+  readonly resources: Resources;
   readonly createdAt: string;
 }
 
 export interface SnapshotListOptions {
   readonly tenantId?: string;
+  /** Absent: on every host. */
+  readonly host?: string;
   readonly sandboxId?: string;
   readonly name?: string;
   /** 1 to 1,000; default 100. */

@@ -2,9 +2,10 @@ import { sql } from "kysely";
 import { z } from "zod";
 import { SandboxError } from "../core/errors.ts";
 import type { StoreDatabase } from "./database.ts";
-import { digest, parsed, shortText, time } from "./door.ts";
+import { digest, parsed, shortText, stored, time } from "./door.ts";
 import { isDuplicate } from "./faults.ts";
 import { limitOf, type Page, pageOf, placeOf } from "./paging.ts";
+import { resourcesSchema } from "./sandbox-rows.ts";
 import type { Queries, Schema, Writing } from "./schema.ts";
 import type { SnapshotListOptions, SnapshotRecord, Snapshots } from "./snapshot-record.ts";
 
@@ -14,10 +15,13 @@ const snapshotSchema: z.ZodType<SnapshotRecord> = z.strictObject({
   id: shortText,
   tenantId: shortText,
   sandboxId: shortText,
+  host: shortText,
   driver: shortText,
   template: shortText,
   names: z.array(shortText).max(100),
   digest,
+  kept: z.enum(["memory", "files"]),
+  resources: resourcesSchema,
   createdAt: time,
 });
 
@@ -73,6 +77,9 @@ async function insert(writing: Writing, snapshot: SnapshotRecord): Promise<void>
         template: snapshot.template,
         digest: snapshot.digest,
         created_at: snapshot.createdAt,
+        host: snapshot.host,
+        kept: snapshot.kept,
+        resources: JSON.stringify(snapshot.resources),
       })
       .execute();
   } catch (cause) {
@@ -107,12 +114,13 @@ async function find(
 
 async function list(
   queries: Queries,
-  { tenantId, sandboxId, name, limit: wanted, token }: SnapshotListOptions = {},
+  { tenantId, host, sandboxId, name, limit: wanted, token }: SnapshotListOptions = {},
 ): Promise<Page<SnapshotRecord>> {
   const limit = limitOf(wanted);
   const place = placeOf(token);
   let query = queries.selectFrom("snapshots").selectAll();
   if (tenantId !== undefined) query = query.where("tenant_id", "=", tenantId);
+  if (host !== undefined) query = query.where("host", "=", host);
   if (sandboxId !== undefined) query = query.where("sandbox_id", "=", sandboxId);
   if (name !== undefined)
     query = query.where("id", "in", (builder) =>
@@ -164,6 +172,9 @@ function recordOf(row: Row, names: readonly string[]): SnapshotRecord {
     template: row.template,
     names,
     digest: row.digest,
+    host: row.host,
+    kept: row.kept,
+    resources: stored(resourcesSchema, row.resources),
     createdAt: row.created_at,
   };
 }

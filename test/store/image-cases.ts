@@ -3,11 +3,20 @@ import { refusalOf } from "../support/refusals.ts";
 import { newTenant, someDigest, timeFromNow } from "./rows.ts";
 import { type Subject, withStore } from "./subject.ts";
 
+const someSnapshot = {
+  host: "here",
+  driver: "some",
+  template: "base",
+  digest: someDigest,
+  kept: "memory",
+  resources: { cpus: 1, memoryMiB: 512, diskMiB: 1024, pids: 128, openFiles: 1024 },
+} as const;
+
 export function imageCases(subject: Subject): void {
   test("a snapshot is found by id and name, by its own tenant alone, and a later one takes a name over", async () => {
     await withStore(subject, async ({ snapshots, ...store }) => {
       const [one, two] = [await newTenant(store), await newTenant(store)];
-      const common = { sandboxId: "i1", driver: "some", template: "base", digest: someDigest };
+      const common = { ...someSnapshot, sandboxId: "i1" };
       const older = {
         ...common,
         id: "s1",
@@ -45,10 +54,9 @@ export function imageCases(subject: Subject): void {
           id: `s${index}`,
           tenantId,
           sandboxId: index === 3 ? "i3" : "i1",
-          driver: "some",
-          template: "base",
+          ...someSnapshot,
+          host: index === 4 ? "there" : "here",
           names: [`name${index}`],
-          digest: someDigest,
           createdAt: timeFromNow(index),
         });
       const seen: string[] = [];
@@ -58,6 +66,7 @@ export function imageCases(subject: Subject): void {
         token = page.nextToken;
       }
       expect(seen).toEqual(["s4", "s3", "s2", "s1", "s0"]);
+      expect((await snapshots.list({ host: "there" })).records).toMatchObject([{ id: "s4" }]);
       expect((await snapshots.list({ sandboxId: "i3" })).records).toMatchObject([{ id: "s3" }]);
       expect((await snapshots.list({ name: "name2" })).records).toMatchObject([{ id: "s2" }]);
     });

@@ -4,15 +4,14 @@ import { LimitReached } from "../../src/store/limit-reached.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import type { SandboxMove } from "../../src/store/sandbox-record.ts";
 import { refusalOf } from "../support/refusals.ts";
-import { newSandbox, newTenant, someDigest, timeFromNow } from "./rows.ts";
+import { newSandbox, newTenant, timeFromNow } from "./rows.ts";
 import { type Subject, withStore } from "./subject.ts";
 
-const image = { kind: "memory", digest: someDigest } as const;
 /** The life of a sandbox that is paused and resumed once. */
 const life: readonly SandboxMove[] = [
   { from: "creating", to: "running", changes: { agentVersion: "1.2.3" } },
-  { from: "running", to: "pausing" },
-  { from: ["pausing"], to: "paused", changes: { pausedImage: image } },
+  { from: "running", to: "pausing", changes: { kept: "files" } },
+  { from: ["pausing"], to: "paused" },
   { from: "paused", to: "resuming" },
   { from: "resuming", to: "running", changes: { endAt: "2031-01-01T00:00:00.000Z" } },
   { from: ["running", "pausing"], to: "ended", changes: { endReason: "killed" } },
@@ -31,7 +30,7 @@ export function sandboxCases(subject: Subject): void {
       });
       const { secrets, ...rest } = made;
       const record = await sandboxes.create(made);
-      expect(record).toMatchObject({ ...rest, state: "creating", pausedImage: null });
+      expect(record).toMatchObject({ ...rest, state: "creating", kept: null, lastUsedAt: null });
       expect(await sandboxes.get(made.id, tenantId)).toEqual(record);
       expect(await sandboxes.secrets(made.id)).toEqual(secrets);
       expect(JSON.stringify(record)).not.toContain("token-a");
@@ -51,21 +50,15 @@ export function sandboxCases(subject: Subject): void {
     });
   });
 
-  test("a sandbox lives, is paused with its digest, resumed, and its secrets end with it", async () => {
+  test("a sandbox lives, is paused with what that keeps, resumed, and its secrets end with it", async () => {
     await withStore(subject, async ({ sandboxes, ...store }) => {
       const { id: tenantId } = await newTenant(store);
       const { id, startedAt } = await sandboxes.create(newSandbox(tenantId));
       const seen = [];
       for (const move of life) seen.push(await sandboxes.move(id, move));
       expect(seen.map(({ state }) => state)).toEqual(life.map(({ to }) => to));
-      expect(seen.map(({ pausedImage }) => pausedImage)).toEqual([
-        null,
-        null,
-        image,
-        image,
-        null,
-        null,
-      ]);
+      const kept = [null, "files", "files", "files", null, null];
+      expect(seen.map((record) => record.kept)).toEqual(kept);
       expect(seen.at(-1)).toMatchObject({
         startedAt,
         endAt: "2031-01-01T00:00:00.000Z",
@@ -89,7 +82,11 @@ export function sandboxCases(subject: Subject): void {
       await store.sandboxes.move(id, { from: "creating", to: "running" });
       const attempts = await Promise.allSettled(
         Array.from({ length: 20 }, (_, index) =>
-          (index % 2 === 0 ? store : other).sandboxes.move(id, { from: "running", to: "pausing" }),
+          (index % 2 === 0 ? store : other).sandboxes.move(id, {
+            from: "running",
+            to: "pausing",
+            changes: { kept: "memory" },
+          }),
         ),
       );
       expect(attempts.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
@@ -105,10 +102,10 @@ export function sandboxCases(subject: Subject): void {
       const { id: tenantId } = await newTenant(store);
       const { id } = await sandboxes.create(newSandbox(tenantId));
       const wrong: readonly SandboxMove[] = [
-        { from: "creating", to: "paused", changes: { pausedImage: image } },
+        { from: "creating", to: "paused", changes: { kept: "memory" } },
         { from: "ended", to: "running" },
         { from: "creating", to: "ended" },
-        { from: "pausing", to: "paused" },
+        { from: "running", to: "pausing" },
       ];
       for (const move of wrong)
         expect((await refusalOf(sandboxes.move(id, move))).code).toBe("invalid");
@@ -166,11 +163,34 @@ export function sandboxCases(subject: Subject): void {
       const earlier = timeFromNow(1000);
       const kept = await sandboxes.setEndAt(id, earlier, { onlyLater: true });
       expect(kept.endAt).toBe(endAt);
+      expect(kept.lifetimeMs).toBe(300_000);
       expect((await sandboxes.setEndAt(id, earlier)).endAt).toBe(earlier);
+      const longer = await sandboxes.setEndAt(id, earlier, { lifetimeMs: 7000 });
+      expect(longer).toMatchObject({ endAt: earlier, lifetimeMs: 7000 });
       expect((await sandboxes.get(id)).endAt).toBe(earlier);
       await sandboxes.move(id, { from: "creating", to: "ended", changes: { endReason: "killed" } });
       expect((await refusalOf(sandboxes.setEndAt(id, endAt))).code).toBe("not-found");
       expect((await refusalOf(sandboxes.setEndAt(id, "tomorrow"))).code).toBe("invalid");
+    });
+  });
+
+  test("servers of several hosts see their own rows, and when their sandboxes were used", async () => {
+    await withStore(subject, async ({ sandboxes, ...store }) => {
+      const { id: tenantId } = await newTenant(store);
+      const here = await sandboxes.create(newSandbox(tenantId));
+      const there = await sandboxes.create(newSandbox(tenantId, { host: "there" }));
+      const old = await sandboxes.create(newSandbox(tenantId, { host: "" }));
+      const on = async (...hosts: string[]): Promise<readonly string[]> =>
+        (await sandboxes.list({ tenantId, hosts })).records.map(({ id }) => id).toSorted();
+      expect(await on("there")).toEqual([there.id]);
+      expect(await on("here", "")).toEqual([here.id, old.id].toSorted());
+      expect(await on()).toEqual([]);
+      await sandboxes.setHost([old.id], "there");
+      expect(await on("there")).toEqual([there.id, old.id].toSorted());
+      const usedAt = timeFromNow(0);
+      await sandboxes.setLastUsedAt([here.id, there.id], usedAt);
+      expect((await sandboxes.get(here.id)).lastUsedAt).toBe(usedAt);
+      expect((await sandboxes.get(old.id)).lastUsedAt).toBeNull();
     });
   });
 

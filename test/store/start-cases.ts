@@ -1,5 +1,6 @@
 import { sql } from "kysely";
 import { expect, test } from "vitest";
+import { initial } from "../../src/store/migrations/initial.ts";
 import { migrate } from "../../src/store/migrate.ts";
 import { migrations } from "../../src/store/migrations/migrations.ts";
 import { openStore } from "../../src/store/open-store.ts";
@@ -54,6 +55,24 @@ export function startCases(subject: Subject): void {
       await migrate(database);
       await store.check();
     });
+  });
+
+  test("what a store of the first version holds is there after its migration", async () => {
+    const place = await subject.newPlace();
+    await subject.behindItsBack(place, [
+      "create table migrations (version integer primary key, name text not null, applied_at text not null)",
+      ...initial(subject.kind),
+      "insert into migrations (version, name, applied_at) values (1, 'initial', 'then')",
+      `insert into tenants (id, name, limits, created_at) values ('t1', 'one', '{}', 'then')`,
+      `insert into sandboxes (id, tenant_id, driver, template, metadata, resources, cpus, memory_mib, state,
+        started_at, end_at, idle_timeout_ms, on_timeout, pause_keeps, auto_resume, network)
+        values ('i1', 't1', 'some', 'base', '{}', '{"cpus":1,"memoryMiB":64,"diskMiB":64,"pids":64,"openFiles":64}', 1, 64,
+        'running', 'then', 'later', 0, 'kill', 'memory', 0, 'null')`,
+    ]);
+    await using store = await openStore(place);
+    const record = { id: "i1", host: "", lifetimeMs: 300_000, lastUsedAt: null, kept: null };
+    expect(await store.sandboxes.get("i1", "t1")).toMatchObject(record);
+    expect((await store.sandboxes.list({ hosts: [""] })).records).toMatchObject([record]);
   });
 
   test("a writer that another one locks out is told unavailable, and works once the lock is gone", async () => {

@@ -21,6 +21,8 @@ import type { Wish } from "./wanted.ts";
 
 export interface LifeOptions {
   readonly store: Store;
+  /** Stands in the rows of sandboxes whose machines are here. */
+  readonly host: string;
   readonly audit: AuditLog;
   /** By name. */
   readonly drivers: ReadonlyMap<string, Driver>;

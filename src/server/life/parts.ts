@@ -9,6 +9,8 @@ import type { TemplateCatalog } from "./template-catalog.ts";
 /** What the keeper of sandboxes works with. */
 export interface LifeParts {
   readonly store: Store;
+  /** Stands in the rows of sandboxes whose machines are here; other hosts may share the store. */
+  readonly host: string;
   readonly audit: AuditLog;
   /** By name. */
   readonly drivers: ReadonlyMap<string, Driver>;

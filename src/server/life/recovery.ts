@@ -1,7 +1,6 @@
 import type { Driver, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
-import type { Store } from "../../store/store.ts";
 import { type LifeParts, serverMark } from "./parts.ts";
 
 /** What a look round found. */
@@ -21,7 +20,7 @@ const atOnce = 8;
  */
 export async function lookRound(parts: LifeParts): Promise<Found> {
   const machines = await machinesOf(parts);
-  const rows = await liveRows(parts.store);
+  const rows = await liveRows(parts);
   const found = { adopted: 0, closed: 0, ended: 0 };
   await inGroups(rows, async (row) => {
     const fate = await fateOf(parts, row);
@@ -71,12 +70,16 @@ function isServers({ metadata }: MachineInfo): boolean {
   return metadata[serverMark] !== undefined;
 }
 
-/** Rows of sandboxes that have not ended, paused ones aside: those have no machine. */
-async function liveRows({ sandboxes }: Store): Promise<readonly SandboxRecord[]> {
+/** Rows of this host's sandboxes that have not ended, paused ones aside: those have no machine. */
+async function liveRows({
+  store: { sandboxes },
+  host,
+}: LifeParts): Promise<readonly SandboxRecord[]> {
   const rows: SandboxRecord[] = [];
   let token: string | undefined;
   do {
     const page = await sandboxes.list({
+      hosts: [host, ""],
       states: ["creating", "running", "pausing", "resuming"],
       limit: 1000,
       ...(token === undefined ? {} : { token }),
@@ -87,12 +90,16 @@ async function liveRows({ sandboxes }: Store): Promise<readonly SandboxRecord[]>
   return rows;
 }
 
-async function adopt({ drivers, live, store }: LifeParts, row: SandboxRecord): Promise<"adopted"> {
+async function adopt(
+  { drivers, live, store, host }: LifeParts,
+  row: SandboxRecord,
+): Promise<"adopted"> {
   const driver = drivers.get(row.driver);
   if (driver === undefined)
     throw new SandboxError("unavailable", `its driver ${row.driver} is not here`);
   const machine = await driver.open(row.id);
   live.add(row, machine, await store.sandboxes.secrets(row.id));
+  if (row.host !== host) await store.sandboxes.setHost([row.id], host);
   return "adopted";
 }
 

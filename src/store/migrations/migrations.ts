@@ -1,4 +1,5 @@
 import type { StoreKind } from "../schema.ts";
+import { hosts } from "./hosts.ts";
 import { initial } from "./initial.ts";
 
 /** A step of the schema. Once released it is never edited; what changes is a further step at the end of the list. */
@@ -8,4 +9,7 @@ export interface Migration {
 }
 
 /** Version n is the n-th of the list. */
-export const migrations: readonly Migration[] = [{ name: "initial", statements: initial }];
+export const migrations: readonly Migration[] = [
+  { name: "initial", statements: initial },
+  { name: "hosts", statements: hosts },
+];
