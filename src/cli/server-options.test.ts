@@ -60,59 +60,57 @@ describe("a server is named", () => {
   });
 });
 
+const refusals = [
+  ["no address", { server: "sandboxes" }, { code: "invalid", field: "server" }],
+  ["another scheme", { server: "ftp://h" }, { code: "invalid", field: "server" }],
+  ["a path", { server: `${server}/v1` }, { code: "invalid", field: "server" }],
+  [
+    "a password in the address",
+    { server: "http://a:b@localhost" },
+    { code: "invalid", field: "server" },
+  ],
+  [
+    "another host in the clear",
+    { server: "http://10.1.2.3", apiKey: key },
+    { code: "denied", field: "server" },
+  ],
+  [
+    "a name that begins as loopback does",
+    { server: "http://127.0.0.1.example.org", apiKey: key },
+    { code: "denied", field: "server" },
+  ],
+  ["no key", { server }, { code: "unauthenticated", field: "apiKey" }],
+  [
+    "a key with a line end",
+    { server, apiKey: "abc\r\nHost: x" },
+    { code: "invalid", field: "apiKey" },
+  ],
+  ["two keys", { server, apiKey: key, apiKeyFile: "x" }, { code: "invalid", field: "apiKeyFile" }],
+  ["a key without a server", { apiKey: key }, { code: "invalid", field: "apiKey" }],
+  [
+    "a key file that is not there",
+    { server, apiKeyFile: "/no/such" },
+    { code: "not-found", field: "apiKeyFile" },
+  ],
+  [
+    "a key file that is a device",
+    { server, apiKeyFile: "/dev/zero" },
+    { code: "invalid", field: "apiKeyFile" },
+  ],
+  [
+    "a directory of certificates",
+    { server, apiKey: key, ca: "/etc" },
+    { code: "invalid", field: "ca" },
+  ],
+  [
+    "certificates that are none",
+    { server, apiKey: key, ca: "/etc/passwd" },
+    { code: "invalid", field: "ca" },
+  ],
+] as const;
+
 describe("refused by field", () => {
-  test.each([
-    ["no address", { server: "sandboxes" }, { code: "invalid", field: "server" }],
-    ["another scheme", { server: "ftp://h" }, { code: "invalid", field: "server" }],
-    ["a path", { server: `${server}/v1` }, { code: "invalid", field: "server" }],
-    [
-      "a password in the address",
-      { server: "http://a:b@localhost" },
-      { code: "invalid", field: "server" },
-    ],
-    [
-      "another host in the clear",
-      { server: "http://10.1.2.3", apiKey: key },
-      { code: "denied", field: "server" },
-    ],
-    [
-      "a name that begins as loopback does",
-      { server: "http://127.0.0.1.example.org", apiKey: key },
-      { code: "denied", field: "server" },
-    ],
-    ["no key", { server }, { code: "unauthenticated", field: "apiKey" }],
-    [
-      "a key with a line end",
-      { server, apiKey: "abc\r\nHost: x" },
-      { code: "invalid", field: "apiKey" },
-    ],
-    [
-      "two keys",
-      { server, apiKey: key, apiKeyFile: "x" },
-      { code: "invalid", field: "apiKeyFile" },
-    ],
-    ["a key without a server", { apiKey: key }, { code: "invalid", field: "apiKey" }],
-    [
-      "a key file that is not there",
-      { server, apiKeyFile: "/no/such" },
-      { code: "not-found", field: "apiKeyFile" },
-    ],
-    [
-      "a key file that is a device",
-      { server, apiKeyFile: "/dev/zero" },
-      { code: "invalid", field: "apiKeyFile" },
-    ],
-    [
-      "a directory of certificates",
-      { server, apiKey: key, ca: "/etc" },
-      { code: "invalid", field: "ca" },
-    ],
-    [
-      "certificates that are none",
-      { server, apiKey: key, ca: "/etc/passwd" },
-      { code: "invalid", field: "ca" },
-    ],
-  ] as const)("%s", (_, flags, wanted) => {
+  test.each(refusals)("%s", (_, flags, wanted) => {
     expect(() => serverAddress(flags, {})).toThrow(expect.objectContaining(wanted));
   });
 
