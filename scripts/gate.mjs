@@ -41,7 +41,7 @@ await program(async () => {
   const begun = performance.now();
   const { values } = parseArgs({ options: { only: { type: "string" } } });
   const chosen = chosenNames(values.only);
-  await setUp({ parts: partsFor(chosen), again: "npm test" });
+  await setUp({ parts: partsFor(chosen), tests: testNeeds(chosen), again: "npm test" });
   const tally = newTally();
   await runChecks(
     staticChecks.filter(({ name }) => chosen.has(name)),
@@ -67,6 +67,14 @@ function partsFor(chosen) {
   const names = [...chosen];
   if (names.every((name) => needsPackages.has(name))) return "packages";
   return names.every((name) => needsPackages.has(name) || needsBuild.has(name)) ? "build" : "host";
+}
+
+/** What the chosen suites need beyond what users of Cofferdam do. */
+function testNeeds(chosen) {
+  return new Set([
+    ...(chosen.has("unit") ? ["postgresql"] : []),
+    ...(chosen.has("server") ? ["clients"] : []),
+  ]);
 }
 
 async function runChecks(checks, tally) {

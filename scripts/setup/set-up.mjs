@@ -11,15 +11,18 @@ import { root } from "./root.mjs";
 import { runcPrefix } from "./runtimes.mjs";
 import { missingInWords, missingOfHost, setUpHost } from "./system.mjs";
 import { buildTemplate, builtinTemplates, missingTemplates } from "./templates.mjs";
+import { setUpClients, setUpPostgresql } from "./test-clients.mjs";
 
 const wantedNode = "20.19";
 
 /**
  * Sets up this checkout and this host. `parts`: `packages` (what Node needs), `build` (the compiled programs as well) or `host`
- * (the runtimes and templates, too). `again` is the command that a root user is told to run. Throws `Failure` before it has
- * changed anything where root is needed and missing.
+ * (the runtimes and templates, too). `again` is the command that a root user is told to run. `tests` has of what only tests
+ * need `clients` (E2B's own) and `postgresql`. Throws `Failure` before it has changed anything where root is needed and
+ * missing.
  */
-export async function setUp({ parts = "host", again, prefix = runcPrefix, stateDir } = {}) {
+export async function setUp(options = {}) {
+  const { parts = "host", again, prefix = runcPrefix, stateDir, tests = new Set() } = options;
   heading("Set-up");
   architecture();
   if (compareVersions(process.versions.node, wantedNode) < 0)
@@ -37,6 +40,8 @@ export async function setUp({ parts = "host", again, prefix = runcPrefix, stateD
   if (parts === "packages") return;
   await build();
   if (parts === "host") await setUpTemplates(stateDir);
+  if (tests.has("postgresql")) await setUpPostgresql();
+  if (tests.has("clients")) await setUpClients();
 }
 
 /** Compiles the agent, the supervisor, the kernels and the library. */
