@@ -12,7 +12,7 @@ export function gvisorEnforcement(
     {
       option: "resources.pids",
       value: `${resources.pids} processes and threads`,
-      by: "pids.max of gVisor's own kernel, and the agent, which ends what is beyond it",
+      by: "RLIMIT_NPROC and pids.max of gVisor's own kernel, and the agent, which ends what is beyond",
       where: "guest-kernel",
       note: `${pidsFile} on the host holds gVisor as a whole`,
     },
