@@ -7,6 +7,9 @@ const frameMs = 100;
 const titleWidth = 26;
 const quietMs = 15_000;
 const marks = { done: green("✓"), skipped: dim("·"), failed: red("✗"), "not run": yellow("-") };
+/** Sequences that colour, move and clear, and single control characters. */
+// eslint-disable-next-line no-control-regex
+const control = /\u001b\[[0-9;?]*[ -/]*[@-~]|\u001b[@-_]|[\u0000-\u001f\u007f-\u009f]/g;
 const running = new Set();
 let timer;
 let frame = 0;
@@ -35,7 +38,8 @@ export async function stage(title, work) {
   const shown = { title, begun, detail: "", saidAt: begun };
   running.add(shown);
   animate();
-  const detail = (text, { often = false } = {}) => {
+  const detail = (words, { often = false } = {}) => {
+    const text = withoutControl(words);
     if (!isTerminal && text !== shown.detail && !(often && isTooSoon(shown)))
       say(dim(`  ${title}: ${text}`));
     shown.detail = text;
@@ -49,6 +53,11 @@ export async function stage(title, work) {
     finish(shown, "failed", "");
     throw error;
   }
+}
+
+/** Words of another program, without what acts on a terminal. */
+function withoutControl(text) {
+  return text.replaceAll(control, "");
 }
 
 /** Without a terminal, small steps are said every so often only. */

@@ -1,4 +1,4 @@
-import type { Machine } from "../core/driver.ts";
+import type { Driver, Machine } from "../core/driver.ts";
 import { type SandboxOptions, templateOf } from "../core/options.ts";
 import { type DriverChoice, Sandbox, type SandboxParts } from "../core/sandbox.ts";
 import type { Host } from "./assemble.ts";
@@ -10,6 +10,7 @@ import type { Terminal } from "./terminal.ts";
 export interface Opened {
   readonly sandbox: Sandbox;
   readonly machine: Machine;
+  readonly driver: Driver;
 }
 
 /** What is wanted of a new sandbox. */
@@ -47,7 +48,7 @@ export async function freshSandbox(
 }
 
 export function opened(parts: SandboxParts): Opened {
-  return { sandbox: new Sandbox(parts), machine: parts.machine };
+  return { sandbox: new Sandbox(parts), machine: parts.machine, driver: parts.driver };
 }
 
 /** Which driver, why, and what was passed over. */

@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import { SandboxError } from "../core/errors.ts";
 import type { SandboxOptions } from "../core/options.ts";
-import type { Resources } from "../core/spec.ts";
+import type { Resources, SeccompProfile } from "../core/spec.ts";
 import { textMap } from "../core/validate.ts";
+import { readSeccomp } from "./seccomp-file.ts";
 import type { ServerFlags } from "./server-options.ts";
 import { parseAssignment, parseMebibytes, parseMilliseconds, parseNumber } from "./units.ts";
 
@@ -25,6 +26,10 @@ export interface SandboxFlags {
   readonly openFiles?: number;
   readonly lifetime?: number;
   readonly idleTimeout?: number;
+  readonly seccomp?: SeccompProfile;
+  readonly allowOut?: readonly string[];
+  readonly denyOut?: readonly string[];
+  readonly allowInternetAccess?: true;
   readonly env?: Readonly<Record<string, string>>;
   readonly metadata?: Readonly<Record<string, string>>;
   /** `false` for `--no-build`. */
@@ -88,6 +93,22 @@ const sandboxFlags: readonly OptionTexts[] = [
     about: "shown by ls; repeatable",
     parse: assignments("metadata"),
   },
+  {
+    flags: "--allow-out <destination>",
+    about: "host name, wildcard or CIDR that may be reached; repeatable (default: none)",
+    parse: oneMore,
+  },
+  {
+    flags: "--deny-out <destination>",
+    about: "taken away from what --allow-out names; repeatable",
+    parse: oneMore,
+  },
+  { flags: "--allow-internet-access", about: "everything outside may be reached" },
+  {
+    flags: "--seccomp <file>",
+    about: "system calls that are allowed, instead of the default: linux.seccomp of OCI, as JSON",
+    parse: readSeccomp,
+  },
   { flags: "--no-build", about: "fail when the template is not built, instead of building it" },
 ];
 
@@ -103,16 +124,20 @@ export function timeoutFlag(about: string): Option {
   return option("--timeout <time>", about, (value) => parseMilliseconds("timeoutMs", value));
 }
 
+function oneMore(value: string, earlier: unknown): readonly unknown[] {
+  return [...(Array.isArray(earlier) ? earlier : []), value];
+}
+
 /** An option that may stand several times; `parse` reads each. */
 export function repeatable(
   flags: string,
   about: string,
   parse: (value: string) => unknown,
 ): Option {
-  return option(flags, about, (value, earlier) => {
-    const before: readonly unknown[] = Array.isArray(earlier) ? earlier : [];
-    return [...before, parse(value)];
-  });
+  return option(flags, about, (value, earlier) => [
+    ...(Array.isArray(earlier) ? earlier : []),
+    parse(value),
+  ]);
 }
 
 /** Options `NAME=VALUE`, of which the last one of each name counts. */
@@ -139,6 +164,20 @@ export function sandboxOptions(flags: SandboxFlags, standard: SandboxOptions = {
     ...(idleTimeout === undefined ? {} : { idleTimeoutMs: idleTimeout }),
     ...(env === undefined ? {} : { envs: env }),
     ...(metadata === undefined ? {} : { metadata }),
+    ...egressOf(flags),
+    ...(flags.seccomp === undefined ? {} : { seccomp: flags.seccomp }),
+  };
+}
+
+function egressOf(flags: SandboxFlags): Pick<SandboxOptions, "allowInternetAccess" | "network"> {
+  const { allowOut, denyOut, allowInternetAccess } = flags;
+  const rules = {
+    ...(allowOut === undefined ? {} : { allowOut }),
+    ...(denyOut === undefined ? {} : { denyOut }),
+  };
+  return {
+    ...(allowInternetAccess === undefined ? {} : { allowInternetAccess }),
+    ...(Object.keys(rules).length === 0 ? {} : { network: rules }),
   };
 }
 

@@ -4,17 +4,25 @@ import type { Command, Process } from "../core/process.ts";
 import { processExitCode } from "./exit-code.ts";
 import type { Terminal } from "./terminal.ts";
 
+interface PipedSurroundings {
+  readonly terminal: Terminal;
+  readonly signal: AbortSignal;
+  readonly onStderr: (bytes: Uint8Array) => void;
+}
+
 /** Runs a command with this process's own input and outputs, byte for byte, and returns its exit code. Throws for a bad end. */
 export async function runPiped(
   machine: Machine,
   command: Command,
-  { terminal, signal }: { readonly terminal: Terminal; readonly signal: AbortSignal },
+  { terminal, signal, onStderr }: PipedSurroundings,
 ): Promise<number> {
   const process = await machine.spawn({ ...command, stdin: true }, signal);
   const stopInput = forwardInput(process, terminal.stdin);
   try {
-    for await (const { stream, bytes } of process.output)
+    for await (const { stream, bytes } of process.output) {
+      if (stream === "stderr") onStderr(bytes);
       await (stream === "stderr" ? terminal.stderr : terminal.stdout).write(bytes);
+    }
     return codeOf(await process.end, signal);
   } finally {
     stopInput();

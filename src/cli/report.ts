@@ -23,6 +23,10 @@ const flags: Readonly<Record<string, string>> = {
   ca: "--ca",
   plainHttp: "--plain-http",
   language: "--language",
+  "network.denyOut": "--deny-out",
+  network: "--allow-out",
+  allowInternetAccess: "--allow-internet-access",
+  seccomp: "--seccomp",
   envs: "--env",
   metadata: "--metadata",
   user: "--user",
@@ -83,7 +87,8 @@ function visibleLines(text: string): string {
 }
 
 function flagOf(field: string): string | undefined {
-  return flags[field] ?? flags[field.split(".", 1)[0] ?? ""];
+  const whole = field.replace(/\[\d+\]$/, "");
+  return flags[whole] ?? flags[whole.split(".", 1)[0] ?? ""];
 }
 
 /** An error as it stands in a JSON document. */

@@ -28,7 +28,8 @@ interface Logs {
 }
 
 function told(facts: RunFacts, logs: Logs): Readonly<Record<string, unknown>> {
-  return { ...made(facts), ...shown(facts, logs), ...files(facts), timings: facts.timings };
+  const { hints, timings } = facts;
+  return { ...made(facts), ...shown(facts, logs), ...files(facts), hints, timings };
 }
 
 function made({ sandboxId, script, choice }: RunFacts): Readonly<Record<string, unknown>> {

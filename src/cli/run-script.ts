@@ -7,6 +7,7 @@ import { type Downloaded, download } from "./downloads.ts";
 import { type CodeEnd, codeEnd } from "./exit-code.ts";
 import { type Opened, type Wanted, freshSandbox } from "./fresh.ts";
 import { type Album, album, pictureOf } from "./pictures.ts";
+import { networkHint, tail, uploadHint } from "./hints.ts";
 import { interruptedBy } from "./interruption.ts";
 import { refuseMemoryLoss, withEndReason } from "./end-reason.ts";
 import { exitCodeOf } from "./report.ts";
@@ -48,6 +49,8 @@ export interface RunFacts {
   uploaded?: Uploaded;
   downloaded?: Downloaded;
   readonly pictures: string[];
+  /** What may have been meant, where the program's words tell. */
+  readonly hints: string[];
 }
 
 /** Tells the caller of a run what happens, and then what became of it. */
@@ -62,7 +65,7 @@ export interface RunWriter {
 
 /** Runs a script in a fresh sandbox and returns the exit code. Throws what stopped it, unless the writer told it. */
 export async function runScript(host: Host, run: ScriptRun): Promise<number> {
-  const facts: RunFacts = { script: run.script, timings: {}, pictures: [] };
+  const facts: RunFacts = { script: run.script, timings: {}, pictures: [], hints: [] };
   const begun = performance.now();
   try {
     await inSandbox(host, run, facts);
@@ -92,8 +95,13 @@ async function inSandbox(host: Host, run: ScriptRun, facts: RunFacts): Promise<v
   }
 }
 
-async function work({ sandbox, machine }: Opened, run: ScriptRun, facts: RunFacts): Promise<void> {
+async function work(
+  { sandbox, machine, driver }: Opened,
+  run: ScriptRun,
+  facts: RunFacts,
+): Promise<void> {
   const { timings } = facts;
+  const said = tail();
   const { signal } = run.wanted.options;
   if (run.uploads.length > 0)
     facts.uploaded = await timed(timings, "uploadMs", () =>
@@ -106,11 +114,20 @@ async function work({ sandbox, machine }: Opened, run: ScriptRun, facts: RunFact
       timeoutMs: run.timeoutMs,
       signal,
       onStdout: (message) => run.writer.output(message),
-      onStderr: (message) => run.writer.output(message),
+      onStderr: (message) => {
+        said.take(message.line);
+        return run.writer.output(message);
+      },
       onResult: (result) => shown(result, { run, facts, pictures }),
     }),
   );
-  await refuseMemoryLoss(facts.execution.error, sandbox.ended);
+  const { error } = facts.execution;
+  await refuseMemoryLoss(error, sandbox.ended);
+  if (codeEnd(error).exitCode !== 0) {
+    said.take(`${error?.traceback}\n${error?.value}`);
+    const hints = [networkHint(said.text, driver), uploadHint(said.text, ".")];
+    facts.hints.push(...hints.filter((hint) => hint !== undefined));
+  }
   if (run.downloads.length > 0)
     facts.downloaded = await timed(timings, "downloadMs", () =>
       download(machine.files, run.downloads, signal),

@@ -1,4 +1,5 @@
 import type { Result } from "../core/execution.ts";
+import { hintText } from "./hints.ts";
 import type { RunFacts, RunWriter, Timings } from "./run-script.ts";
 import { readableMs } from "./table.ts";
 import type { Output, Terminal } from "./terminal.ts";
@@ -14,6 +15,7 @@ export function streamWriter({ stdout, stderr }: Terminal, verbose: boolean): Ru
     },
     async ended(facts, { message }) {
       if (message !== "") await stderr.write(messageText(message, stderr));
+      await stderr.write(facts.hints.map(hintText).join(""));
       await stderr.write(filesText(facts));
       if (verbose) await stderr.write(timesText(facts.timings));
     },

@@ -1,8 +1,8 @@
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { isIP } from "node:net";
 import { SandboxError } from "../core/errors.ts";
 import { invalid } from "../core/validate.ts";
-import { hostFileError } from "./host-files.ts";
+import { smallFile } from "./small-file.ts";
 
 /** Options that name a server, as commander gathers them. */
 export interface ServerFlags {
@@ -114,7 +114,7 @@ function keyOf(
 
 /** Throws `denied` for a file that other users could read. */
 function keyIn(file: string): string {
-  const text = contentOf("apiKeyFile", file, maxKeyFileBytes).trim();
+  const text = smallFile("apiKeyFile", file, maxKeyFileBytes).trim();
   if ((statSync(file).mode & 0o077) === 0) return text;
   throw new SandboxError("denied", `apiKeyFile: other users of this host may use ${file}`, {
     field: "apiKeyFile",
@@ -123,18 +123,7 @@ function keyIn(file: string): string {
 }
 
 function certificate(file: string): string {
-  const text = contentOf("ca", file, maxCertificateBytes);
+  const text = smallFile("ca", file, maxCertificateBytes);
   if (text.includes("-----BEGIN CERTIFICATE-----")) return text;
   throw invalid("ca", `${file} holds no certificate`, "give a file in PEM");
-}
-
-function contentOf(field: string, file: string, maxBytes: number): string {
-  try {
-    const facts = statSync(file);
-    if (!facts.isFile()) throw invalid(field, `${file} is no regular file`);
-    if (facts.size > maxBytes) throw invalid(field, `${file} is longer than ${maxBytes} bytes`);
-    return readFileSync(file, "utf8");
-  } catch (cause) {
-    throw hostFileError(field, file, cause);
-  }
 }

@@ -36,13 +36,10 @@ export async function withSandbox<T>(
   }
 }
 
-async function explained<T>(
-  work: (sandbox: Opened) => Promise<T>,
-  { sandbox, machine }: Opened,
-): Promise<T> {
+async function explained<T>(work: (sandbox: Opened) => Promise<T>, place: Opened): Promise<T> {
   try {
-    return await work({ sandbox, machine });
+    return await work(place);
   } catch (cause) {
-    throw await withEndReason(cause, sandbox.ended);
+    throw await withEndReason(cause, place.sandbox.ended);
   }
 }

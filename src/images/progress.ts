@@ -27,7 +27,8 @@ const beginnings: readonly (readonly [string, Stretch])[] = [
   ["cofferdam: finish", { stage: "tidying up", from: 96, to: 97 }],
   ["I: cleaning", { stage: "tidying up", from: 97, to: 98 }],
 ];
-const steps = /^(?:Get:\d+ \S+ \S+ \S+ (?<fetched>\S+)|(?:Unpacking|Setting up) (?<named>\S+))/;
+const steps =
+  /^(?:Get:\d+ \S+ \S+ \S+ (?<fetched>[a-z0-9]\S*)|(?:Unpacking|Setting up) (?<named>\S+))/;
 
 /** Turns the builder's lines into progress; `undefined` for a line that says nothing new. */
 export function progressReader(): (line: string) => BuildProgress | undefined {

@@ -114,6 +114,7 @@ describe.each(await subjects())("exec, create, ls and kill on $name", ({ name, a
     ]);
     expect(stdout).toBe("");
     expect(stderr).toMatch(/curl: \(\d+\)/);
+    expect(stderr).toMatch(/\ncofferdam: nothing leaves this sandbox.*\n$/);
     expect(code).toBeGreaterThan(0);
   });
 });

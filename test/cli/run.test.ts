@@ -12,6 +12,7 @@ interface Document {
   readonly logs: { readonly stdout: readonly string[]; readonly stderr: readonly string[] };
   readonly error: Record<string, string> | null;
   readonly pictures: readonly string[];
+  readonly hints: readonly string[];
   readonly timings: Readonly<Record<string, number>>;
 }
 
@@ -195,6 +196,35 @@ describe.each(await subjects())("run on $name", ({ name, absent }) => {
     const missing = await cofferdam(["run", "-c", "1", "--template", "no-such", ...on]);
     expect(missing).toMatchObject({ code: 66, stdout: "" });
     expect(missing.stderr).toContain("no-such");
+  });
+
+  test("a seccomp profile in a file is the sandbox's", async () => {
+    using directory = scratch();
+    const profile = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO" }],
+    };
+    writeFileSync(join(directory.path, "profile.json"), JSON.stringify(profile));
+    const words = ["run", "-c", "import os; os.mkdir('/tmp/x')", "--seccomp", "profile.json"];
+    const { code, stderr } = await cofferdam([...words, ...on], { cwd: directory.path });
+    expect(stderr).toContain("Errno 1]");
+    expect(code).toBe(1);
+  });
+
+  test("a failure for want of a network or of a file that lies on the host comes with a hint", async () => {
+    using directory = scratch();
+    writeFileSync(join(directory.path, "data.csv"), "");
+    const hinted = async (code: string, ...words: readonly string[]): Promise<string> => {
+      const ran = await cofferdam(["run", "-c", code, ...words, ...on], { cwd: directory.path });
+      expect(ran.code).toBe(1);
+      return ran.stderr.trimEnd().split("\n").at(-1) ?? "";
+    };
+    const away = "import urllib.request; urllib.request.urlopen('https://example.org')";
+    expect(await hinted(away)).toMatch(/^cofferdam: nothing leaves this sandbox/);
+    expect(await hinted("open('data.csv')")).toMatch(/--upload data\.csv$/);
+    expect(await hinted("open('other.csv')")).toContain("FileNotFoundError");
+    const document = await json(["-c", away, ...on], 1);
+    expect(document.hints).toHaveLength(1);
   });
 
   test("Ctrl-C, SIGTERM and SIGHUP end the sandbox and exit as a shell expects", async () => {

@@ -34,6 +34,18 @@ const refusals: readonly {
   },
   { words: ["run", "missing.py"], code: 66, says: ["missing.py does not exist"] },
   { words: ["run", "/"], code: 64, says: ["is a directory"] },
+  {
+    words: ["run", "-c", "1", "--driver", "runc", "--allow-out", "example.org"],
+    code: 69,
+    says: ["lets nothing out", "--allow-out"],
+  },
+  {
+    words: ["run", "-c", "1", "--driver", "gvisor", "--allow-internet-access"],
+    code: 69,
+    says: ["lets nothing out", "--allow-internet-access"],
+  },
+  { words: ["run", "-c", "1", "--seccomp", "/no/such"], code: 66, says: ["/no/such", "--seccomp"] },
+  { words: ["run", "-c", "1", "--seccomp", "/etc/passwd"], code: 64, says: ["is not JSON"] },
   { words: ["run"], code: 64, says: ["exactly one of"] },
   { words: ["run", "a.py", "b.py"], code: 64, says: ["too many arguments"] },
   { words: ["run", "-c", "1", "--", "x"], code: 64, says: ["only exec"] },

@@ -3,6 +3,7 @@ import { invalid } from "../../core/validate.ts";
 import { type Context, globalOptions, hostOf } from "../context.ts";
 import { type SandboxFlags, addSandboxFlags, refuseSandboxFlags, timeoutFlag } from "../options.ts";
 import { type CommandFlags, commandOf, terminalEnvironment } from "../guest-command.ts";
+import { hintText, networkHint, tail } from "../hints.ts";
 import { requireTerminal, runInTerminal, runPiped } from "../processes.ts";
 import { withSandbox } from "../with-sandbox.ts";
 import { lifetimeFor } from "./run.ts";
@@ -58,10 +59,17 @@ export function execCommand(context: Context): Command {
           verbose: globalOptions(command).verbose === true,
           standard: { idleTimeoutMs: 0, lifetimeMs: lifetimeFor(timeoutMs) },
         },
-        async ({ machine }) => {
+        async ({ machine, driver }) => {
           const surroundings = { terminal, signal: interruption.signal };
           const asked = commandOf([program, ...rest], { ...flags, timeout: timeoutMs });
-          if (flags.tty !== true) return runPiped(machine, asked, surroundings);
+          if (flags.tty !== true) {
+            const said = tail();
+            const onStderr = (bytes: Uint8Array): void => said.take(bytes);
+            const code = await runPiped(machine, asked, { ...surroundings, onStderr });
+            const hint = code === 0 ? undefined : networkHint(said.text, driver);
+            if (hint !== undefined) await terminal.stderr.write(hintText(hint));
+            return code;
+          }
           const envs = { ...terminalEnvironment(), ...asked.envs };
           return runInTerminal(machine, { ...asked, envs }, surroundings);
         },
