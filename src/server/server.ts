@@ -30,6 +30,8 @@ export interface ServerOptions {
   readonly audit: AuditLog;
   readonly drivers: readonly Driver[];
   readonly defaultDriver: string;
+  /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
+  readonly memoryOvercommit: number | undefined;
   readonly catalog: TemplateCatalog;
   /** Of this program. */
   readonly version: string;
@@ -90,6 +92,7 @@ async function serve(
     domain,
     log,
     samplingMs,
+    memoryOvercommit: options.memoryOvercommit,
   });
   const data = dataPlane({ domain, find: keeper.find, tokens: keeper.tokens });
   let isReady = false;

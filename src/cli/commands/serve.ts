@@ -24,6 +24,7 @@ interface ServeFlags {
   readonly driver?: string;
   readonly force?: true;
   readonly endSandboxes?: true;
+  readonly memoryOvercommit?: number;
 }
 
 const examples = `
@@ -46,6 +47,11 @@ export function serveCommand(context: Context): Command {
       "below which sandboxes have host names (default: localhost and the port)",
     )
     .option("--driver <name>", "of sandboxes for which nobody names one: auto, gvisor or runc")
+    .option(
+      "--memory-overcommit <factor>",
+      "promise sandboxes at most so many times the host's memory in all; 1: their limits fit into it",
+      factorOf,
+    )
     .option("--end-sandboxes", "end all sandboxes when the server ends, instead of leaving them")
     .option("--force", "listen beyond this host although nothing encrypts what is said");
   return command.addHelpText("after", examples).action(async (flags: ServeFlags) => {
@@ -68,6 +74,12 @@ function portOf(text: string): number {
   const port = parseNumber("port", text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
   throw invalid("port", "expected a whole number from 0 to 65535");
+}
+
+function factorOf(text: string): number {
+  const factor = parseNumber("memory-overcommit", text);
+  if (factor >= 0.01 && factor <= 10_000) return factor;
+  throw invalid("memory-overcommit", "expected a number from 0.01 to 10000");
 }
 
 /** Keys would go over the network as anybody can read them. */
@@ -111,6 +123,7 @@ async function start(
     audit: openAuditLog(store),
     drivers: await host.drivers("auto"),
     defaultDriver: driver.name,
+    memoryOvercommit: flags.memoryOvercommit,
     catalog: templateCatalog(host.templates),
     version: packageVersion(),
     log,

@@ -1,5 +1,7 @@
+import { SandboxError } from "../../core/errors.ts";
 import {
   type ConnectRequest,
+  type ResumeRequest,
   connectV1,
   connectV2,
   refreshes,
@@ -19,12 +21,20 @@ import { wireSandbox } from "./shapes.ts";
 export const leaseOperations: readonly Operation[] = [
   operationWith(
     "POST /sandboxes/:id/connect",
-    { name: "sandbox.connect", summary: "use a sandbox, and let it live on", request: connectV1 },
+    {
+      name: "sandbox.connect",
+      summary: "use a sandbox, which is resumed if it is paused",
+      request: connectV1,
+    },
     connect,
   ),
   operationWith(
     "POST /v2/sandboxes/:id/connect",
-    { name: "sandbox.connect", summary: "use a sandbox, and let it live on", request: connectV2 },
+    {
+      name: "sandbox.connect",
+      summary: "use a sandbox, which is resumed if it is paused",
+      request: connectV2,
+    },
     connect,
   ),
   operationWith(
@@ -35,13 +45,16 @@ export const leaseOperations: readonly Operation[] = [
       success: 201,
       request: resume,
     },
-    async (control, call) => ({ ...(await connect(control, call)), status: 201 }),
+    async (control, call) => {
+      await requireSameEnd(control, call);
+      return { ...(await connect(control, call)), status: 201 };
+    },
   ),
   operationWith(
     "POST /sandboxes/:id/timeout",
     {
       name: "sandbox.timeout",
-      summary: "end a sandbox so many seconds from now",
+      summary: "end a sandbox, or pause it where it was made so, that many seconds from now",
       success: 204,
       request: timeout,
     },
@@ -69,6 +82,21 @@ export const leaseOperations: readonly Operation[] = [
 
 async function connect({ life, store }: Control, call: Call<ConnectRequest>): Promise<Answer> {
   const id = sandboxIdIn(call);
-  const record = await life.extend(id, { seconds: call.body.timeout, tenant: call.by.tenant });
-  return { status: 200, body: wireSandbox(record, await store.sandboxes.secrets(id)) };
+  const { timeout: seconds, memory } = call.body;
+  const request = { seconds, tenant: call.by.tenant, anew: memory === false };
+  const { record, wasResumed } = await life.connect(id, request);
+  const body = wireSandbox(record, await store.sandboxes.secrets(id));
+  return { status: wasResumed ? 201 : 200, body };
+}
+
+/** What the end of its lifetime does is the machine's own to know, from its creation on. Throws `unsupported` for a wish that it pause instead. */
+async function requireSameEnd({ life }: Control, call: Call<ResumeRequest>): Promise<void> {
+  if (call.body.autoPause !== true) return;
+  const { record } = await life.present(sandboxIdIn(call), call.by.tenant.id);
+  if (record.onTimeout === "pause") return;
+  throw new SandboxError(
+    "unsupported",
+    "autoPause: a sandbox that was made without it does not get it later",
+    { field: "autoPause" },
+  );
 }

@@ -72,7 +72,7 @@ function drivers({ life }: Control): Promise<Answer> {
 }
 
 async function enforcement({ life }: Control, call: Call<undefined>): Promise<Answer> {
-  const { record, driver } = await life.running(sandboxIdIn(call), call.by.tenant.id);
+  const { record, driver } = await life.present(sandboxIdIn(call), call.by.tenant.id);
   const lifetimeMs = Date.parse(record.endAt) - Date.parse(record.startedAt);
   const { template, resources, metadata, idleTimeoutMs } = record;
   const report = driver.enforcement({

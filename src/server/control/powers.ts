@@ -15,7 +15,11 @@ export const powerOperations: readonly Operation[] = [
   operationWith(
     "POST /sandboxes/:id/pause",
     { name: "sandbox.pause", summary: "stop a sandbox and keep it", success: 204, request: pause },
-    (control, call) => lacking(control, call, "pause"),
+    async ({ life }, call) => {
+      const kept = call.body.memory === false ? "files" : "memory";
+      await life.pause(sandboxIdIn(call), { tenantId: call.by.tenant.id, kept });
+      return { status: 204 };
+    },
   ),
   operationWith(
     "POST /sandboxes/:id/snapshots",
@@ -45,7 +49,7 @@ async function lacking(
   call: Call<unknown>,
   capability: Capability,
 ): Promise<never> {
-  const { driver } = await life.running(sandboxIdIn(call), call.by.tenant.id);
+  const { driver } = await life.present(sandboxIdIn(call), call.by.tenant.id);
   throw new SandboxError("unsupported", `the driver ${driver.name} has no ${capability} yet`, {
     field: capability,
   });

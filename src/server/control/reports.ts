@@ -66,11 +66,11 @@ export const reportOperations: readonly Operation[] = [
   ),
 ];
 
-/** Samples of the period, oldest first; one that is taken now where there is none yet and now is asked for. */
+/** Samples of the period, oldest first; one that is taken now where there is none yet, it runs, and now is asked for. */
 async function metrics({ life, store }: Control, call: Call<undefined>): Promise<Answer> {
   const id = sandboxIdIn(call);
   const tenantId = call.by.tenant.id;
-  await life.running(id, tenantId);
+  await life.present(id, tenantId);
   const { start, end } = parsedAs(period, {
     start: call.query("start")[0],
     end: call.query("end")[0],
@@ -81,7 +81,8 @@ async function metrics({ life, store }: Control, call: Call<undefined>): Promise
   });
   const isAboutNow = end === undefined || end >= new Date().toISOString();
   if (samples.length > 0 || !isAboutNow) return { status: 200, body: samples.map(wireMetric) };
-  return { status: 200, body: [wireMetric(await life.sample(id, tenantId))] };
+  const sample = await life.sample(id, tenantId);
+  return { status: 200, body: sample === undefined ? [] : [wireMetric(sample)] };
 }
 
 async function lastMetrics({ store }: Control, call: Call<undefined>): Promise<Answer> {

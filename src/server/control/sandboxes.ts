@@ -68,7 +68,7 @@ export const sandboxOperations: readonly Operation[] = [
     { name: "sandbox.get", summary: "say what a sandbox is" },
     async ({ life, store }, call) => {
       const id = sandboxIdIn(call);
-      const { record } = await life.running(id, call.by.tenant.id);
+      const { record } = await life.present(id, call.by.tenant.id);
       return { status: 200, body: wireDetail(record, await store.sandboxes.secrets(id)) };
     },
   ),
@@ -103,9 +103,14 @@ function listAsked(call: Call<unknown>): Asked {
   return parsedAs(listQuery, { ...Object.fromEntries(given), states: call.query("state") });
 }
 
-async function list({ store }: Control, { by }: Call<unknown>, asked: ListQuery): Promise<Answer> {
+async function list(
+  { store, life }: Control,
+  { by }: Call<unknown>,
+  asked: ListQuery,
+): Promise<Answer> {
   const filter = {
     tenantId: by.tenant.id,
+    hosts: [life.host],
     ...(asked.metadata === undefined ? {} : { metadata: asked.metadata }),
     ...(asked.template === undefined ? {} : { template: ownName(asked.template) }),
     ...(asked.startedAfter === undefined ? {} : { startedAfter: asked.startedAfter }),

@@ -3,12 +3,20 @@ import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { NewSandbox as NewRow, SandboxRecord } from "../../store/sandbox-record.ts";
 import type { Authenticated } from "../../store/api-key.ts";
-import { requireHostMemory } from "./host-memory.ts";
+import { begin } from "./live.ts";
 import { networkOf } from "./network.ts";
 import { type LifeParts, driverNamed } from "./parts.ts";
 import { newSandboxId, newToken } from "./secrets.ts";
 import { type TemplateFacts, ownName } from "./template-catalog.ts";
-import { type Wish, driverKey, lifetimeOf, metadataOf, requirePossible, specOf } from "./wanted.ts";
+import {
+  type Wish,
+  driverKey,
+  lifetimeOf,
+  metadataOf,
+  requireEnforced,
+  requirePossible,
+  specOf,
+} from "./wanted.ts";
 
 /** Makes a sandbox: its row is written before its machine is made, so that no machine is ever without one. */
 export async function createSandbox(
@@ -24,8 +32,8 @@ export async function createSandbox(
   const accessToken = wish.secure ? newToken() : "";
   const lifetimeMs = lifetimeOf(wish.timeout, by.tenant.limits);
   const spec = specOf(wish, { id, accessToken, lifetimeMs, template });
-  driver.enforcement(spec);
-  await requireHostMemory(spec.resources.memoryMiB);
+  requireEnforced(spec, driver);
+  using _ = await parts.memory.reserve(spec.resources.memoryMiB);
   const now = Date.now();
   const secrets = {
     envdAccessToken: wish.secure ? accessToken : null,
@@ -45,9 +53,9 @@ export async function createSandbox(
     endAt: new Date(now + lifetimeMs).toISOString(),
     lifetimeMs,
     idleTimeoutMs: wish.idleTimeoutMs ?? 0,
-    onTimeout: "kill",
-    pauseKeeps: "memory",
-    autoResume: false,
+    onTimeout: wish.autoPause === true ? "pause" : "kill",
+    pauseKeeps: wish.autoPauseMemory === false ? "files" : "memory",
+    autoResume: wish.autoResume?.enabled === true,
     domain: parts.domain,
     network,
     secrets,
@@ -56,7 +64,7 @@ export async function createSandbox(
   try {
     await parts.store.sandboxes.create(row);
     const { machine, record } = await made(parts, { id, driver, spec, signal });
-    parts.live.add(record, machine, secrets);
+    begin(parts.live.add({ record, secrets }, machine), record);
     return record;
   } finally {
     parts.making.delete(id);

@@ -1,7 +1,34 @@
 import { expect, test } from "vitest";
-import { availableIn } from "./host-memory.ts";
+import { hostMemory, memoryIn } from "./host-memory.ts";
 
-test("what the kernel says is available is read, and nothing is made of what it does not say", () => {
-  expect(availableIn("MemTotal:  24683004 kB\nMemAvailable:   2097152 kB\n")).toBe(2048);
-  expect(availableIn("MemTotal:  24683004 kB\n")).toBeUndefined();
+const told = "MemTotal:  24683004 kB\nMemAvailable:   2097152 kB\n";
+const meminfo = (): Promise<string> => Promise.resolve(told);
+
+test("what the kernel says is read, and nothing is made of what it does not say", () => {
+  expect(memoryIn(told)).toEqual({ totalMiB: 24_104, availableMiB: 2048 });
+  expect(memoryIn("MemTotal:  24683004 kB\n").availableMiB).toBe(Infinity);
+});
+
+test("two that are made at once do not both take the last memory, and what is given back is there again", async () => {
+  const memory = hostMemory({ promisedMiB: () => 0, overcommit: undefined, meminfo });
+  const first = await memory.reserve(1000);
+  await expect(memory.reserve(1000)).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("792 MiB left"),
+  });
+  first[Symbol.dispose]();
+  first[Symbol.dispose]();
+  (await memory.reserve(1000))[Symbol.dispose]();
+  await expect(memory.reserve(1793)).rejects.toMatchObject({ code: "unavailable" });
+});
+
+test("what is promised in all stays below what the server was told", async () => {
+  let promisedMiB = 20_000;
+  const memory = hostMemory({ promisedMiB: () => promisedMiB, overcommit: 1, meminfo });
+  (await memory.reserve(1024))[Symbol.dispose]();
+  promisedMiB = 23_500;
+  await expect(memory.reserve(1024)).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("promised at most"),
+  });
 });

@@ -1,22 +1,71 @@
 import { readFile } from "node:fs/promises";
 import { SandboxError } from "../../core/errors.ts";
 
+/** The memory that this host has left for sandboxes. */
+export interface HostMemory {
+  /**
+   * Sets memory aside for a sandbox that is being made or resumed, until it is disposed: two that are made at once do not
+   * both take the last. Throws `unavailable` when the host has not the memory that one more sandbox may come to use.
+   */
+  reserve(memoryMiB: number): Promise<Disposable>;
+}
+
+export interface HostMemoryOptions {
+  /** What running sandboxes may come to use in all. MiB. */
+  readonly promisedMiB: () => number;
+  /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
+  readonly overcommit: number | undefined;
+  /** Reads what the kernel says of the host's memory; default `/proc/meminfo`. */
+  readonly meminfo?: () => Promise<string>;
+}
+
 /** What the host keeps for itself. */
 const reserveMiB = 256;
 
-/** Throws `unavailable` when the host has not the memory that one more sandbox may come to use. */
-export async function requireHostMemory(memoryMiB: number): Promise<void> {
-  const availableMiB = availableIn(await readFile("/proc/meminfo", "utf8"));
-  if (availableMiB === undefined || availableMiB - reserveMiB >= memoryMiB) return;
-  throw new SandboxError(
-    "unavailable",
-    `this host has ${availableMiB} MiB of memory left, too little for a sandbox of ${memoryMiB} MiB`,
-    { mend: "try again later, or end sandboxes" },
-  );
+export function hostMemory({
+  promisedMiB,
+  overcommit = Infinity,
+  meminfo = () => readFile("/proc/meminfo", "utf8"),
+}: HostMemoryOptions): HostMemory {
+  let setAsideMiB = 0;
+  return {
+    async reserve(memoryMiB) {
+      const { totalMiB, availableMiB } = memoryIn(await meminfo());
+      const leftMiB = availableMiB - reserveMiB - setAsideMiB;
+      if (memoryMiB > leftMiB)
+        throw tooLittle(`this host has ${Math.max(0, Math.floor(leftMiB))} MiB left`, memoryMiB);
+      const mostMiB = (totalMiB - reserveMiB) * overcommit;
+      const wantedMiB = promisedMiB() + setAsideMiB + memoryMiB;
+      if (wantedMiB > mostMiB)
+        throw tooLittle(`${Math.floor(mostMiB)} MiB are promised at most here`, memoryMiB);
+      setAsideMiB += memoryMiB;
+      let isOver = false;
+      return {
+        [Symbol.dispose]() {
+          if (!isOver) setAsideMiB -= memoryMiB;
+          isOver = true;
+        },
+      };
+    },
+  };
 }
 
-/** MiB that `/proc/meminfo` says are available; `undefined` where it does not say. */
-export function availableIn(meminfo: string): number | undefined {
-  const kibibytes = /^MemAvailable:\s+(\d{1,15}) kB$/m.exec(meminfo)?.[1];
-  return kibibytes === undefined ? undefined : Math.floor(Number(kibibytes) / 1024);
+function tooLittle(what: string, memoryMiB: number): SandboxError {
+  return new SandboxError("unavailable", `${what}, too little for a sandbox of ${memoryMiB} MiB`, {
+    mend: "try again later, or end or pause sandboxes",
+  });
+}
+
+interface Memory {
+  readonly totalMiB: number;
+  readonly availableMiB: number;
+}
+
+/** What `/proc/meminfo` says; what it does not say is without a limit. */
+export function memoryIn(meminfo: string): Memory {
+  const line = (name: string): number => {
+    const kibibytes = new RegExp(`^${name}:\\s+(\\d{1,15}) kB$`, "m").exec(meminfo)?.[1];
+    return kibibytes === undefined ? Infinity : Math.floor(Number(kibibytes) / 1024);
+  };
+  return { totalMiB: line("MemTotal"), availableMiB: line("MemAvailable") };
 }

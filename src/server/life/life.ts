@@ -7,16 +7,29 @@ import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { Store } from "../../store/store.ts";
 import type { Tenant } from "../../store/tenant.ts";
 import type { NetworkUpdate } from "../../wire/control/new-sandbox.ts";
+import type { Kept } from "../../core/kept.ts";
 import type { Find, SandboxToken } from "../data/target.ts";
 import type { Log } from "../log.ts";
 import { createSandbox } from "./create.ts";
-import { extend, killSandbox, runningOf, setLifetime } from "./lease.ts";
-import { liveSandboxes } from "./live.ts";
+import { hostMemory } from "./host-memory.ts";
+import {
+  type ConnectRequest,
+  type Connected,
+  connect,
+  expire,
+  extend,
+  killSandbox,
+  pause,
+  presentOf,
+  setLifetime,
+} from "./lease.ts";
+import { type LiveSandboxes, liveSandboxes } from "./live.ts";
 import { setNetwork } from "./network-update.ts";
 import type { LifeParts } from "./parts.ts";
 import { type Found, lookRound } from "./recovery.ts";
-import { sampleAll, sampleOf } from "./sampling.ts";
+import { sampleOf, sampler } from "./sampling.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
+import { door } from "./wake.ts";
 import type { Wish } from "./wanted.ts";
 
 export interface LifeOptions {
@@ -32,6 +45,8 @@ export interface LifeOptions {
   readonly log: Log;
   /** How often what sandboxes use is sampled. Milliseconds. */
   readonly samplingMs: number;
+  /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
+  readonly memoryOvercommit: number | undefined;
 }
 
 /** What a change is asked for with: so many seconds from now, by whom. */
@@ -44,22 +59,28 @@ interface LeaseRequest {
 export interface Life {
   readonly drivers: ReadonlyMap<string, Driver>;
   readonly defaultDriver: string;
+  /** Stands in the rows of sandboxes that are here. */
+  readonly host: string;
   create(
     wish: Wish,
     asked: { readonly by: Authenticated; readonly signal: AbortSignal },
   ): Promise<SandboxRecord>;
-  /** Lets it live at least so long from now. */
+  /** Lets it live at least so long from now, and resumes it first where it is paused. */
+  connect(id: string, request: ConnectRequest): Promise<Connected>;
+  /** Stops it and keeps it. Throws `conflict` for one that is paused, `unsupported`. */
+  pause(id: string, request: { readonly tenantId: string; readonly kept: Kept }): Promise<void>;
+  /** Lets one that runs live at least so long from now. */
   extend(id: string, request: LeaseRequest): Promise<SandboxRecord>;
-  /** Ends it so long from now; 0: at once. */
+  /** Ends it, or pauses it where it was made so, that long from now; 0: at once. */
   setLifetime(id: string, request: LeaseRequest): Promise<void>;
   kill(id: string, tenantId: string): Promise<void>;
-  /** The row of a sandbox that runs, and its driver. */
-  running(
+  /** The row of a sandbox that has not ended, and its driver. */
+  present(
     id: string,
     tenantId: string,
   ): Promise<{ readonly record: SandboxRecord; readonly driver: Driver }>;
-  /** What it uses now. */
-  sample(id: string, tenantId: string): Promise<MetricsSample>;
+  /** What it uses now; `undefined`: it is paused. */
+  sample(id: string, tenantId: string): Promise<MetricsSample | undefined>;
   setNetwork(id: string, tenantId: string, update: NetworkUpdate): Promise<void>;
   readonly find: Find;
   readonly tokens: () => Iterable<SandboxToken>;
@@ -76,33 +97,40 @@ const lookRoundMs = 60_000;
 const keepEndedMs = 7 * 86_400_000;
 
 export function life(options: LifeOptions): Life {
-  const live = liveSandboxes(options);
-  const parts: LifeParts = { ...options, live, making: new Set() };
-  const { drivers, defaultDriver, log } = options;
+  const parts = partsOf(options);
+  const { live, log, drivers, defaultDriver, host } = parts;
+  const sampleAll = sampler(parts);
   const clocks = [
     every(lookRoundMs, () => tidy(parts), log),
-    every(options.samplingMs, () => sampleAll(parts), log),
+    every(options.samplingMs, sampleAll, log),
+    every(options.samplingMs, () => noteUses(parts), log),
   ];
   return {
     drivers,
     defaultDriver,
+    host,
     create: (wish, asked) => createSandbox(parts, wish, asked),
+    connect: (id, request) => connect(parts, id, request),
+    pause: (id, request) => pause(parts, id, request),
     extend: (id, request) => extend(parts, id, request),
     setLifetime: (id, request) => setLifetime(parts, id, request),
     kill: (id, tenantId) => killSandbox(parts, id, tenantId),
-    async running(id, tenantId) {
-      const { record } = await runningOf(parts, id, tenantId);
+    async present(id, tenantId) {
+      const { record } = await presentOf(parts, id, tenantId);
       return { record, driver: driverOf(parts, record) };
     },
-    sample: async (id, tenantId) => sampleOf((await runningOf(parts, id, tenantId)).sandbox),
+    async sample(id, tenantId) {
+      const { sandbox } = await presentOf(parts, id, tenantId);
+      return sandbox.gate.isOpen ? sampleOf(sandbox) : undefined;
+    },
     setNetwork: async (id, tenantId, update) => {
-      const { record } = await runningOf(parts, id, tenantId);
+      const { record } = await presentOf(parts, id, tenantId);
       await setNetwork(parts, { record, driver: driverOf(parts, record) }, update);
     },
-    find: (id) => Promise.resolve(live.get(id)?.target),
+    find: door(parts),
     *tokens() {
-      for (const { id, target } of live.all())
-        if (target?.accessToken !== undefined) yield { id, accessToken: target.accessToken };
+      for (const { id, accessToken, gate, autoResume } of live.all())
+        if (accessToken !== undefined && (gate.isOpen || autoResume)) yield { id, accessToken };
     },
     recover: () => lookRound(parts),
     async endAll() {
@@ -113,6 +141,35 @@ export function life(options: LifeOptions): Life {
       live.release();
     },
   };
+}
+
+function partsOf(options: LifeOptions): LifeParts {
+  const { store, log, memoryOvercommit: overcommit } = options;
+  const live = liveSandboxes({
+    store,
+    log,
+    expire: (sandbox, why) => expire(parts, sandbox, why),
+  });
+  const memory = hostMemory({ promisedMiB: () => promisedMiB(live), overcommit });
+  const parts: LifeParts = { ...options, live, memory, making: new Set() };
+  return parts;
+}
+
+/** What all sandboxes that run may come to use. */
+function promisedMiB(live: LiveSandboxes): number {
+  let sumMiB = 0;
+  for (const { gate, memoryMiB } of live.all()) if (gate.isOpen) sumMiB += memoryMiB;
+  return sumMiB;
+}
+
+/** Notes for a later server which sandboxes were used since this was done last, where that is what they live by. */
+async function noteUses({ live, store }: LifeParts): Promise<void> {
+  const used = [...live.all()].filter(({ clock }) => clock.wasUsed());
+  const at = new Date().toISOString();
+  await store.sandboxes.setLastUsedAt(
+    used.map(({ id }) => id),
+    at,
+  );
 }
 
 function driverOf({ drivers }: LifeParts, { driver: name, id }: SandboxRecord): Driver {

@@ -1,86 +1,115 @@
 import type { Machine } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
-import type { SandboxRecord, SandboxSecrets } from "../../store/sandbox-record.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { Store } from "../../store/store.ts";
-import type { Target } from "../data/target.ts";
 import type { Log } from "../log.ts";
-import { reportedNetwork } from "./network.ts";
-import { useClock } from "./use-clock.ts";
+import { type Alarm, alarm } from "./alarm.ts";
+import { type Gate, type Known, gateOf } from "./gate.ts";
+import { type InTurn, turns } from "./turns.ts";
+import { type UseClock, useClock } from "./use-clock.ts";
 
-/** A sandbox whose machine runs. */
+/** A sandbox whose machine is here, running or paused. */
 export interface LiveSandbox {
   readonly id: string;
   readonly machine: Machine;
-  /** As the data plane sees it; `undefined` where nothing but the seam reaches the machine. */
-  readonly target: Target | undefined;
-  /** Resolves once it has ended and its row says so. Never rejects. */
-  readonly over: Promise<void>;
-  /** Ends it for a reason, and resolves when nothing of it is left. */
+  readonly startedAt: Date;
+  readonly memoryMiB: number;
+  /** Whether traffic resumes it when it is paused. */
+  readonly autoResume: boolean;
+  readonly accessToken: string | undefined;
+  readonly gate: Gate;
+  readonly clock: UseClock;
+  /** Rings when it is to be paused: set where the end of the lifetime pauses it, since another end is the machine's own. */
+  readonly alarm: Alarm;
+  readonly inTurn: InTurn;
+  /** Whether it has ended, or is being ended. */
+  readonly isEnding: boolean;
+  /** Ends it for a reason, and resolves when nothing of it is left and its row says so. */
   end(reason: string): Promise<void>;
-  /** Runs one after the other what must not run at once. */
-  inTurn<T>(work: () => Promise<T>): Promise<T>;
 }
 
 export interface LiveSandboxes {
   get(id: string): LiveSandbox | undefined;
   all(): Iterable<LiveSandbox>;
-  /** Takes a machine over until it ends. */
-  add(record: SandboxRecord, machine: Machine, secrets: SandboxSecrets): LiveSandbox;
-  /** Forgets them all and leaves them running. */
+  /** Takes a machine over until it ends; its gate is shut until somebody opens it. */
+  add(known: Known, machine: Machine): LiveSandbox;
+  /** Forgets them all and leaves them as they are. */
   release(): void;
 }
 
 interface Keeping {
   readonly store: Store;
   readonly log: Log;
+  /** Pauses or ends a sandbox whose time is over. Never rejects. */
+  readonly expire: (sandbox: LiveSandbox, why: "lifetime" | "idle") => Promise<void>;
 }
 
 export function liveSandboxes(keeping: Keeping): LiveSandboxes {
   const known = new Map<string, LiveSandbox>();
-  const ending = new Map<string, AbortController>();
-  let released = false;
   return {
     get: (id) => known.get(id),
     all: () => known.values(),
-    add(record, machine, secrets) {
-      const { id } = record;
-      const gone = new AbortController();
-      let endReason: string | undefined;
-      const end = async (reason: string): Promise<void> => {
-        endReason ??= reason;
-        await machine[Symbol.asyncDispose]();
-        await over;
-      };
-      const clock = useClock(record.idleTimeoutMs, () => {
-        void settled(end("idle"), keeping, id);
-      });
-      const whenEnded = async (): Promise<void> => {
-        const reason = await reasonOf(machine);
-        clock.stop();
-        gone.abort();
-        if (known.get(id) === sandbox) known.delete(id);
-        ending.delete(id);
-        if (!released) await close(keeping, { id, machine, reason: endReason ?? reason });
-      };
-      const over = whenEnded();
-      const sandbox: LiveSandbox = {
-        id,
-        machine,
-        target: targetOf({ record, machine, secrets }, clock.use, gone.signal),
-        over,
-        end,
-        inTurn: turns(),
-      };
-      known.set(id, sandbox);
-      ending.set(id, gone);
+    add(found, machine) {
+      const sandbox = keep(keeping, { found, machine, known });
+      known.set(sandbox.id, sandbox);
       return sandbox;
     },
     release() {
-      released = true;
-      for (const gone of ending.values()) gone.abort();
+      for (const { gate, clock, alarm: bell } of known.values()) {
+        clock.stop();
+        bell.set(undefined);
+        gate.cut();
+      }
       known.clear();
     },
   };
+}
+
+interface Taking {
+  readonly found: Known;
+  readonly machine: Machine;
+  readonly known: Map<string, LiveSandbox>;
+}
+
+function keep(keeping: Keeping, { found, machine, known }: Taking): LiveSandbox {
+  const { record, secrets } = found;
+  const { id } = record;
+  let endReason: string | undefined;
+  let closed: Promise<void> | undefined;
+  const clock = useClock(record.idleTimeoutMs, () => void keeping.expire(sandbox, "idle"));
+  const close = async (reason: string): Promise<void> => {
+    clock.stop();
+    sandbox.alarm.set(undefined);
+    sandbox.gate.cut();
+    if (known.get(id) !== sandbox) return;
+    known.delete(id);
+    await closeRow(keeping, { id, machine, reason });
+  };
+  const sandbox: LiveSandbox = {
+    id,
+    machine,
+    startedAt: new Date(record.startedAt),
+    memoryMiB: record.resources.memoryMiB,
+    autoResume: record.autoResume,
+    accessToken: secrets.envdAccessToken ?? undefined,
+    gate: gateOf(found, machine, clock.use),
+    clock,
+    alarm: alarm(() => void keeping.expire(sandbox, "lifetime")),
+    inTurn: turns(),
+    get isEnding() {
+      return endReason !== undefined;
+    },
+    async end(reason) {
+      endReason ??= reason;
+      await machine[Symbol.asyncDispose]();
+      await (closed ??= close(endReason));
+    },
+  };
+  void reasonOf(machine).then((reason) => {
+    endReason ??= reason;
+    return (closed ??= close(endReason));
+  });
+  return sandbox;
 }
 
 /** Why a machine has ended; one whose end cannot be read is lost all the same. */
@@ -92,40 +121,14 @@ async function reasonOf({ ended }: Machine): Promise<string> {
   }
 }
 
-interface Found {
-  readonly record: SandboxRecord;
+interface Closing {
+  readonly id: string;
   readonly machine: Machine;
-  readonly secrets: SandboxSecrets;
-}
-
-function targetOf(
-  { record, machine, secrets }: Found,
-  touch: Target["touch"],
-  onEnd: AbortSignal,
-): Target | undefined {
-  if (machine.reach === undefined) return undefined;
-  const { allowPublicTraffic, maskRequestHost } = reportedNetwork(record.network);
-  return {
-    id: record.id,
-    reach: machine.reach,
-    accessToken: secrets.envdAccessToken ?? undefined,
-    trafficToken: secrets.trafficAccessToken ?? undefined,
-    allowPublicTraffic,
-    maskRequestHost,
-    touch,
-    onEnd,
-  };
+  readonly reason: string;
 }
 
 /** Gives back what the machine's client holds and closes the row; what fails is left to the next look round. */
-async function close(
-  { store, log }: Keeping,
-  {
-    id,
-    machine,
-    reason,
-  }: { readonly id: string; readonly machine: Machine; readonly reason: string },
-): Promise<void> {
+async function closeRow({ store, log }: Keeping, { id, machine, reason }: Closing): Promise<void> {
   try {
     await machine[Symbol.asyncDispose]();
   } catch (cause) {
@@ -133,7 +136,7 @@ async function close(
   }
   try {
     await store.sandboxes.move(id, {
-      from: ["creating", "running", "pausing", "resuming"],
+      from: ["creating", "running", "pausing", "paused", "resuming"],
       to: "ended",
       changes: { endReason: reason },
     });
@@ -144,24 +147,26 @@ async function close(
   }
 }
 
-async function settled(work: Promise<void>, { log }: Keeping, id: string): Promise<void> {
-  try {
-    await work;
-  } catch (cause) {
-    log("error", "a sandbox could not be ended", factsOf(id, cause));
-  }
-}
-
-function factsOf(sandboxId: string, cause: unknown): { sandboxId: string; error: string } {
+export function factsOf(sandboxId: string, cause: unknown): { sandboxId: string; error: string } {
   return { sandboxId, error: SandboxError.from(cause).message };
 }
 
-/** A queue of one. */
-function turns(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const next = last.then(work, work);
-    last = next.catch(() => undefined);
-    return next;
-  };
+/** Lets traffic in from now on, and counts the time until it must be paused or nobody has used it. */
+export function begin(sandbox: LiveSandbox, record: SandboxRecord, firstIdleMs?: number): void {
+  if (sandbox.isEnding) return;
+  sandbox.gate.open();
+  sandbox.clock.start(firstIdleMs);
+  watchEnd(sandbox, record);
+}
+
+/** Lets nobody in, ends all that is under way, and counts nothing while it is paused. */
+export function rest({ gate, clock, alarm: bell }: LiveSandbox): void {
+  gate.cut();
+  clock.stop();
+  bell.set(undefined);
+}
+
+/** Has it paused when its lifetime ends, where that pauses it. */
+export function watchEnd(sandbox: LiveSandbox, { onTimeout, endAt }: SandboxRecord): void {
+  sandbox.alarm.set(onTimeout === "pause" ? Date.parse(endAt) : undefined);
 }

@@ -3,6 +3,7 @@ import type { Driver } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Store } from "../../store/store.ts";
 import type { Log } from "../log.ts";
+import type { HostMemory } from "./host-memory.ts";
 import type { LiveSandboxes } from "./live.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
 
@@ -20,6 +21,7 @@ export interface LifeParts {
   /** Below which sandboxes have host names; may carry a port. */
   readonly domain: string;
   readonly live: LiveSandboxes;
+  readonly memory: HostMemory;
   /** Ids of sandboxes that are being made now. */
   readonly making: Set<string>;
   readonly log: Log;

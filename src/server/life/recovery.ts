@@ -1,7 +1,12 @@
 import type { Driver, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import type { LiveSandbox } from "./live.ts";
 import { type LifeParts, serverMark } from "./parts.ts";
+import { settle } from "./power.ts";
+
+/** How long an idle sandbox of an earlier server is left alone at least, so that its users can come back. Milliseconds. */
+const graceMs = 10_000;
 
 /** What a look round found. */
 export interface Found {
@@ -20,10 +25,11 @@ const atOnce = 8;
  */
 export async function lookRound(parts: LifeParts): Promise<Found> {
   const machines = await machinesOf(parts);
+  const states = new Map(machines.map(({ info }) => [info.id, info.state]));
   const rows = await liveRows(parts);
   const found = { adopted: 0, closed: 0, ended: 0 };
   await inGroups(rows, async (row) => {
-    const fate = await fateOf(parts, row);
+    const fate = await fateOf(parts, row, states.get(row.id));
     if (fate === "adopted") found.adopted += 1;
     if (fate === "gone") found.closed += Number(await closeRow(parts, row));
   });
@@ -36,13 +42,22 @@ export async function lookRound(parts: LifeParts): Promise<Found> {
   return found;
 }
 
+type State = MachineInfo["state"];
+
 /** What becomes of a row: its machine is taken over, is gone, or all is left as it is. */
-async function fateOf(parts: LifeParts, row: SandboxRecord): Promise<"adopted" | "gone" | "left"> {
+async function fateOf(
+  parts: LifeParts,
+  row: SandboxRecord,
+  state: State | undefined,
+): Promise<"adopted" | "gone" | "left"> {
   const { live, making, log } = parts;
-  if (live.get(row.id) !== undefined || making.has(row.id)) return "left";
-  if (row.state === "creating") return "gone";
+  const known = live.get(row.id);
+  if (making.has(row.id)) return "left";
+  if (known === undefined && row.state === "creating") return "gone";
   try {
-    return await adopt(parts, row);
+    if (known === undefined) return await adopt(parts, row);
+    if (row.state !== state) await known.inTurn(() => compare(parts, known));
+    return "left";
   } catch (cause) {
     const error = SandboxError.from(cause);
     if (error.code === "not-found") return "gone";
@@ -70,7 +85,7 @@ function isServers({ metadata }: MachineInfo): boolean {
   return metadata[serverMark] !== undefined;
 }
 
-/** Rows of this host's sandboxes that have not ended, paused ones aside: those have no machine. */
+/** Rows of this host's sandboxes that have not ended. */
 async function liveRows({
   store: { sandboxes },
   host,
@@ -80,7 +95,7 @@ async function liveRows({
   do {
     const page = await sandboxes.list({
       hosts: [host, ""],
-      states: ["creating", "running", "pausing", "resuming"],
+      states: ["creating", "running", "pausing", "paused", "resuming"],
       limit: 1000,
       ...(token === undefined ? {} : { token }),
     });
@@ -90,17 +105,35 @@ async function liveRows({
   return rows;
 }
 
-async function adopt(
-  { drivers, live, store, host }: LifeParts,
-  row: SandboxRecord,
-): Promise<"adopted"> {
+async function adopt(parts: LifeParts, row: SandboxRecord): Promise<"adopted"> {
+  const { drivers, live, store, host } = parts;
   const driver = drivers.get(row.driver);
   if (driver === undefined)
     throw new SandboxError("unavailable", `its driver ${row.driver} is not here`);
   const machine = await driver.open(row.id);
-  live.add(row, machine, await store.sandboxes.secrets(row.id));
+  const secrets = await store.sandboxes.secrets(row.id);
   if (row.host !== host) await store.sandboxes.setHost([row.id], host);
+  const sandbox = live.add({ record: row, secrets }, machine);
+  await sandbox.inTurn(() => settle(parts, sandbox, firstIdleMs(row)));
   return "adopted";
+}
+
+/** A sandbox that is known may have been paused, resumed or ended by somebody else on this host. */
+async function compare(parts: LifeParts, sandbox: LiveSandbox): Promise<void> {
+  const { state } = await parts.store.sandboxes.get(sandbox.id);
+  if (state === "ended" || sandbox.isEnding) return;
+  try {
+    await settle(parts, sandbox);
+  } catch (cause) {
+    if (SandboxError.from(cause).code !== "not-found") throw cause;
+    await sandbox.end("runtime-lost");
+  }
+}
+
+/** How long one that runs may go unused at first: as if this server had seen its last use. */
+function firstIdleMs({ idleTimeoutMs, lastUsedAt, startedAt }: SandboxRecord): number {
+  const unusedMs = Date.now() - Date.parse(lastUsedAt ?? startedAt);
+  return Math.max(idleTimeoutMs - unusedMs, Math.min(idleTimeoutMs, graceMs));
 }
 
 async function closeRow({ store, log }: LifeParts, row: SandboxRecord): Promise<boolean> {
@@ -117,6 +150,7 @@ async function closeRow({ store, log }: LifeParts, row: SandboxRecord): Promise<
 
 function closingReason({ state, endAt }: SandboxRecord): string {
   if (state === "creating") return "the server ended while it was made";
+  if (state === "paused") return "runtime-lost";
   return endAt <= new Date().toISOString() ? "lifetime" : "runtime-lost";
 }
 

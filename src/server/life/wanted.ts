@@ -24,7 +24,7 @@ const ownPrefix = "cofferdam.";
 /** Refuses what no driver here does yet. Throws `invalid` and `unsupported`, with the field. */
 export function requirePossible(wish: Wish, driver: Driver): void {
   requireNoExtras(wish);
-  requireNoPause(wish, driver);
+  requirePause(wish, driver);
   if (wish.allow_internet_access === true && !wish.asksByHabit)
     throw unsupported(
       "allow_internet_access",
@@ -41,15 +41,15 @@ function requireNoExtras({ mcp, iam, volumeMounts }: Wish): void {
     throw unsupported("volumeMounts", "this server has no volumes");
 }
 
-function requireNoPause({ autoPause, autoPauseMemory, autoResume }: Wish, { name }: Driver): void {
+function requirePause({ autoPause, autoPauseMemory, autoResume }: Wish, driver: Driver): void {
   const resumes = autoResume?.enabled === true;
   if (autoPauseMemory === false && autoPause !== true)
     throw invalid("autoPauseMemory", "false needs autoPause");
   if (resumes && autoPause !== true) throw invalid("autoResume", "needs autoPause");
   if (resumes && autoPauseMemory === false)
     throw invalid("autoResume", "traffic cannot resume what kept no memory");
-  if (autoPause === true)
-    throw unsupported("autoPause", `the driver ${name} cannot pause a sandbox`);
+  if (autoPause === true && !driver.capabilities.has("pause"))
+    throw unsupported("autoPause", `the driver ${driver.name} cannot pause a sandbox`);
 }
 
 /** Metadata as it may be kept. Throws `invalid` for names that are this server's own. */
@@ -89,7 +89,20 @@ export function specOf(wish: Wish, facts: SpecFacts): SandboxSpec {
   };
   try {
     const spec = parseSandboxOptions(options, template.resources);
-    return { ...spec, lease: { ...spec.lease, idleTimeoutMs: 0 }, id, accessToken };
+    const { autoPause, autoPauseMemory } = wish;
+    const kept = autoPauseMemory === false ? "files" : "memory";
+    const atLifetimeEnd = autoPause === true ? kept : "end";
+    const lease = { ...spec.lease, idleTimeoutMs: 0, atLifetimeEnd } as const;
+    return { ...spec, lease, id, accessToken };
+  } catch (cause) {
+    throw inWireWords(cause);
+  }
+}
+
+/** Throws `unsupported`, with the field as the wire names it, for what nothing enforces on the driver. */
+export function requireEnforced(spec: SandboxSpec, driver: Driver): void {
+  try {
+    driver.enforcement(spec);
   } catch (cause) {
     throw inWireWords(cause);
   }
@@ -99,6 +112,7 @@ const wireWords: readonly (readonly [RegExp, string])[] = [
   [/^envs\b/, "envVars"],
   [/^lifetimeMs\b/, "timeout"],
   [/^template\b/, "templateID"],
+  [/^(lease\.)?atLifetimeEnd\b/, "autoPause"],
 ];
 
 function inWireWords(cause: unknown): unknown {

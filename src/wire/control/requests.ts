@@ -19,9 +19,15 @@ export const connectV2: z.ZodType<ConnectRequest> = z.object({
   memory,
 });
 /** `POST …/resume`, of old clients. */
-export const resume: z.ZodType<ConnectRequest> = z.object({
+export interface ResumeRequest extends ConnectRequest {
+  /** Whether the end of its lifetime pauses it. */
+  readonly autoPause?: boolean | null | undefined;
+}
+
+export const resume: z.ZodType<ResumeRequest> = z.object({
   timeout: lifetime.default(15),
   memory,
+  autoPause: z.boolean().nullish(),
 });
 
 /** `POST …/timeout`: seconds from now; what is negative counts as 0, which ends the sandbox. */
