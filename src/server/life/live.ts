@@ -147,7 +147,7 @@ async function closeRow({ store, log }: Keeping, { id, machine, reason }: Closin
   }
 }
 
-export function factsOf(sandboxId: string, cause: unknown): { sandboxId: string; error: string } {
+function factsOf(sandboxId: string, cause: unknown): { sandboxId: string; error: string } {
   return { sandboxId, error: SandboxError.from(cause).message };
 }
 

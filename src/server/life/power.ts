@@ -73,7 +73,7 @@ export async function resumeNow(
     await settle(parts, sandbox);
     throw cause;
   }
-  return settle(parts, sandbox);
+  return await settle(parts, sandbox);
 }
 
 /**
