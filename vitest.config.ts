@@ -6,7 +6,7 @@ const suites = {
   security: "test/security/**/*.test.ts",
   templates: "test/templates/**/*.test.ts",
   cli: "test/cli/**/*.test.ts",
-  server: "test/server/{sdk,control}*.test.ts",
+  server: "test/server/{sdk,control,operate,tls}*.test.ts",
   examples: "test/examples/**/*.test.ts",
   conformance: "test/conformance/**/*.test.ts",
 };

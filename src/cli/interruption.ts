@@ -17,6 +17,8 @@ export interface Interruption {
   /** Aborts at the first signal; its reason is an Interrupted. */
   readonly signal: AbortSignal;
   interrupt(by: keyof typeof numbers): void;
+  /** From now on a hang-up means this, and interrupts nothing. */
+  onHangUp(act: () => void): void;
 }
 
 /**
@@ -36,8 +38,15 @@ export function interruption(): Interruption {
       asked = true;
       interrupt(name);
     });
-  process.on("SIGHUP", () => interrupt("SIGHUP"));
-  return { signal: controller.signal, interrupt };
+  let hangUp = (): void => interrupt("SIGHUP");
+  process.on("SIGHUP", () => hangUp());
+  return {
+    signal: controller.signal,
+    interrupt,
+    onHangUp(act) {
+      hangUp = act;
+    },
+  };
 }
 
 /** What the promise gives, unless the signal aborts before: then what is done goes on, and nobody waits for it. */

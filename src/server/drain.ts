@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { Server } from "node:http";
+import { Server as SecuredServer } from "node:https";
 import type { Socket } from "node:net";
 
 /** Ends a server: takes no new connection, and waits for the answers that are under way, but not longer than told. */
@@ -14,10 +15,16 @@ export function drainable(server: Server): Drain {
     const before = underWay.get(socket);
     if (before !== undefined) underWay.set(socket, before + change);
   };
-  server.on("connection", (socket) => {
+  const follow = (socket: Socket): void => {
     underWay.set(socket, 0);
     socket.once("close", () => underWay.delete(socket));
-  });
+  };
+  server.on("connection", follow);
+  if (server instanceof SecuredServer)
+    onceSecured(server, (before, socket) => {
+      underWay.delete(before);
+      follow(socket);
+    });
   for (const event of ["request", "checkContinue"] as const)
     server.on(event, (request, response) => {
       const { socket } = request;
@@ -39,4 +46,29 @@ export function drainable(server: Server): Drain {
     clearInterval(closing);
     clearTimeout(timer);
   };
+}
+
+/** A connection is one socket until TLS is agreed on, and another, on which requests come, from then on. */
+function onceSecured(
+  server: SecuredServer,
+  secured: (before: Socket, socket: Socket) => void,
+): void {
+  const greeting = new Map<string, Socket>();
+  server.on("connection", (socket: Socket) => {
+    const peer = peerOf(socket);
+    greeting.set(peer, socket);
+    socket.once("close", () => {
+      if (greeting.get(peer) === socket) greeting.delete(peer);
+    });
+  });
+  server.on("secureConnection", (socket) => {
+    const peer = peerOf(socket);
+    const before = greeting.get(peer);
+    greeting.delete(peer);
+    if (before !== undefined) secured(before, socket);
+  });
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`;
 }

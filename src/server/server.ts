@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { type IncomingMessage, type Server, type ServerResponse, createServer } from "node:http";
+import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createLock } from "node:net";
 import type { AuditLog } from "../audit/audit-log.ts";
 import { type RecordSink, auditSink, recorded } from "../audit/recorded.ts";
@@ -11,19 +11,23 @@ import { controlPlane } from "./control/control-plane.ts";
 import { nodeListener } from "./control/node-listener.ts";
 import { type DataPlane, dataPlane } from "./data/data-plane.ts";
 import { type Drain, drainable } from "./drain.ts";
-import { dataServerOptions, harden } from "./data/server-options.ts";
 import { hostIdOf } from "./host-id.ts";
+import { harden } from "./data/server-options.ts";
 import { type Life, life } from "./life/life.ts";
 import type { Found } from "./life/recovery.ts";
 import type { TemplateCatalog } from "./life/template-catalog.ts";
 import type { Log } from "./log.ts";
+import type { CredentialFiles } from "./tls/credentials.ts";
+import { type Door, openDoor } from "./tls/secured.ts";
 
 export interface ServerOptions {
   readonly host: string;
   /** 0: any that is free. */
   readonly port: number;
-  /** Below which sandboxes have host names; default `localhost` with the port. */
-  readonly domain: string | undefined;
+  /** Below which sandboxes have host names, once the port is known; may carry it. */
+  readonly domain: (port: number) => string;
+  /** `undefined`: nothing is encrypted. */
+  readonly credentials: CredentialFiles | undefined;
   /** Where the drivers keep machines: one server at a time. */
   readonly stateDir: string;
   readonly store: Store;
@@ -44,6 +48,8 @@ export interface RunningServer {
   readonly domain: string;
   /** What an earlier server had left. */
   readonly found: Found;
+  /** Takes new certificates, if they are good. Never rejects. */
+  reload(): Promise<void>;
   /** Takes no new requests, waits a while for those under way, and stops; sandboxes live on unless they are to end. */
   stop(options: { readonly endSandboxes: boolean }): Promise<void>;
 }
@@ -52,18 +58,23 @@ const maxConnections = 10_000;
 const drainMs = 10_000;
 const samplingMs = 10_000;
 
-/** Throws `conflict` where another server has the state directory, `unavailable` where the port is taken. */
+/**
+ * Throws `conflict` where another server has the state directory, `unavailable` where the port is taken, and `invalid`
+ * for a certificate that TLS cannot be spoken with.
+ */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { stateDir, log } = options;
+  const { stateDir, log, credentials } = options;
   const unlock = await lockStateDirectory(stateDir);
-  const server = createServer(dataServerOptions);
+  let door: Door | undefined;
   try {
-    harden(server, maxConnections);
-    const drain = drainable(server);
-    await listen(server, options);
-    return await serve(server, options, { unlock, drain });
+    door = await openDoor({ files: credentials, log, reloaded: () => undefined });
+    harden(door.server, maxConnections);
+    const drain = drainable(door.server);
+    await listen(door.server, options);
+    return await serve(door, options, { unlock, drain });
   } catch (cause) {
-    server.close();
+    door?.close();
+    door?.server.close();
     unlock();
     log("error", "the server did not start", { error: SandboxError.from(cause).message });
     throw cause;
@@ -71,14 +82,17 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 async function serve(
-  server: Server,
+  door: Door,
   options: ServerOptions,
   { unlock, drain }: { readonly unlock: () => void; readonly drain: Drain },
 ): Promise<RunningServer> {
   const { store, audit, catalog, version, defaultDriver, log } = options;
+  const { server } = door;
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
-  const domain = options.domain ?? `localhost:${port}`;
+  const domain = options.domain(port);
+  if (!door.isFor(`49983-i.${domain.replace(/:\d+$/, "")}`))
+    log("warn", "the certificate is not for the names of sandboxes", { domain });
   const sink = auditSink(audit, lostRecord(log));
   const drivers = new Map(options.drivers.map((driver) => [driver.name, recorded(driver, sink)]));
   const host = hostIdOf(options.stateDir);
@@ -113,8 +127,10 @@ async function serve(
     port,
     domain,
     found,
+    reload: () => door.reload(),
     async stop({ endSandboxes }) {
       isReady = false;
+      door.close();
       await drain(drainMs);
       if (endSandboxes) await keeper.endAll();
       await noteServer(audit, "server.stop", { endSandboxes: String(endSandboxes) });

@@ -1,30 +1,31 @@
 import { once } from "node:events";
 import { isIP } from "node:net";
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { openAuditLog } from "../../audit/audit-log.ts";
-import { SandboxError } from "../../core/errors.ts";
 import { invalid } from "../../core/validate.ts";
 import { chooseDriver } from "../../library/choose-driver.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
-import type { Log } from "../../server/log.ts";
+import { type Log, type LogFormat, type LogLevel, lineLog, logLevels } from "../../server/log.ts";
 import type { Store } from "../../store/store.ts";
 import { type Host, requireRoot } from "../assemble.ts";
 import { type Context, hostOf } from "../context.ts";
 import { firstKey } from "../first-key.ts";
 import { packageVersion } from "../package-version.ts";
+import { type Encryption, encryptionOf, trustText } from "../serve/encryption.ts";
+import { type DoorFlags, refuseOpenDoor } from "../serve/open-door.ts";
 import { serverDirectory, serverStore } from "../server-store.ts";
 import { templateCatalog } from "../template-catalog.ts";
 import type { Output } from "../terminal.ts";
 import { parseNumber } from "../units.ts";
 
-interface ServeFlags {
-  readonly host: string;
+interface ServeFlags extends DoorFlags {
   readonly port: number;
   readonly domain?: string;
   readonly driver?: string;
-  readonly force?: true;
   readonly endSandboxes?: true;
   readonly memoryOvercommit?: number;
+  readonly logFormat: LogFormat["format"];
+  readonly logLevel: LogLevel;
 }
 
 const examples = `
@@ -33,8 +34,12 @@ Examples:
   E2B_API_KEY=$(cat /var/lib/cofferdam/server/first-key) \\
     E2B_API_URL=http://127.0.0.1:3999 E2B_SANDBOX_URL=http://127.0.0.1:3999 node my-e2b-program.mjs
 
+  cofferdam serve --dev-tls                       a local authority and certificate, and how to trust them
+  cofferdam serve --host 0.0.0.0 --port 443 --domain sandboxes.example.org \\
+    --tls-cert fullchain.pem --tls-key privkey.pem
+
 Sandboxes outlive the server: started again, it finds them. DATABASE_URL takes PostgreSQL instead of SQLite.
-Log lines go to stderr, each a JSON document.`;
+Log lines go to stderr. New certificate files are taken at once, also at a SIGHUP.`;
 
 /** `cofferdam serve` */
 export function serveCommand(context: Context): Command {
@@ -46,6 +51,9 @@ export function serveCommand(context: Context): Command {
       "--domain <name>",
       "below which sandboxes have host names (default: localhost and the port)",
     )
+    .option("--tls-cert <file>", "speak TLS with this certificate and its chain, in PEM")
+    .option("--tls-key <file>", "the certificate's key, in PEM")
+    .option("--dev-tls", "speak TLS with a certificate of a local authority, made when missing")
     .option("--driver <name>", "of sandboxes for which nobody names one: auto, gvisor or runc")
     .option(
       "--memory-overcommit <factor>",
@@ -53,19 +61,35 @@ export function serveCommand(context: Context): Command {
       factorOf,
     )
     .option("--end-sandboxes", "end all sandboxes when the server ends, instead of leaving them")
-    .option("--force", "listen beyond this host although nothing encrypts what is said");
+    .option("--force", "listen beyond this host although nothing encrypts what is said")
+    .addOption(
+      new Option("--log-format <format>", "a JSON document or text on each line")
+        .choices(["json", "text"])
+        .default("json"),
+    )
+    .addOption(
+      new Option("--log-level <level>", "from which level on lines are written")
+        .choices(logLevels)
+        .default("info"),
+    );
   return command.addHelpText("after", examples).action(async (flags: ServeFlags) => {
     requireRoot();
     refuseOpenDoor(flags);
     const host = hostOf(command);
-    const { stderr } = context.terminal;
+    const { stdout, stderr } = context.terminal;
+    const log = logTo(stderr, flags);
+    const encryption = await encryptionOf(flags, host.stateDir);
     await using store = await serverStore(host.stateDir);
     const key = await firstKey(store, serverDirectory(host.stateDir));
-    const server = await start(host, store, { flags, log: jsonLog(stderr) });
-    const url = `http://${urlHost(flags.host)}:${server.port}`;
-    await context.terminal.stdout.write(`${url}\n`);
+    const server = await start(host, store, { flags, log, encryption });
+    const stopFreshness = encryption.keepFresh(log);
+    context.interruption.onHangUp(() => void server.reload());
+    await stdout.write(`${urlOf(flags.host, server.port, encryption)}\n`);
     if (key !== undefined) await stderr.write(`The first API key lies in ${key}\n`);
+    if (encryption.authority !== undefined)
+      await stderr.write(trustText(encryption.authority, server.domain));
     await aborted(context.interruption.signal);
+    stopFreshness();
     await server.stop({ endSandboxes: flags.endSandboxes === true });
   });
 }
@@ -82,31 +106,21 @@ function factorOf(text: string): number {
   throw invalid("memory-overcommit", "expected a number from 0.01 to 10000");
 }
 
-/** Keys would go over the network as anybody can read them. */
-function refuseOpenDoor({ host, force }: ServeFlags): void {
-  if (force === true || host === "localhost" || isLoopback(host)) return;
-  throw new SandboxError(
-    "denied",
-    `${host} is beyond this host, and nothing encrypts what is said`,
-    {
-      field: "host",
-      mend: "put a proxy with TLS before 127.0.0.1, or say --force where the network is yours alone",
-    },
-  );
+function urlOf(host: string, port: number, { credentials }: Encryption): string {
+  const scheme = credentials === undefined ? "http" : "https";
+  return `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 }
 
-function isLoopback(host: string): boolean {
-  return isIP(host) === 4 ? host.startsWith("127.") : host === "::1";
-}
-
-function urlHost(host: string): string {
-  return isIP(host) === 6 ? `[${host}]` : host;
+interface Starting {
+  readonly flags: ServeFlags;
+  readonly log: Log;
+  readonly encryption: Encryption;
 }
 
 async function start(
   host: Host,
   store: Store,
-  { flags, log }: { readonly flags: ServeFlags; readonly log: Log },
+  { flags, log, encryption }: Starting,
 ): Promise<RunningServer> {
   const { stateDir } = host;
   const { driver, choice } = await chooseDriver(flags.driver, host);
@@ -117,7 +131,8 @@ async function start(
   const server = await startServer({
     host: flags.host,
     port: flags.port,
-    domain: flags.domain,
+    domain: encryption.domain,
+    credentials: encryption.credentials,
     stateDir,
     store,
     audit: openAuditLog(store),
@@ -133,11 +148,8 @@ async function start(
   return server;
 }
 
-function jsonLog(output: Output): Log {
-  return (level, message, facts = {}) => {
-    const line = JSON.stringify({ time: new Date().toISOString(), level, message, ...facts });
-    void output.write(`${line}\n`);
-  };
+function logTo(output: Output, { logFormat, logLevel }: ServeFlags): Log {
+  return lineLog({ format: logFormat, level: logLevel }, (line) => void output.write(line));
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

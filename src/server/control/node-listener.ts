@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandboxError } from "../../core/errors.ts";
 import type { Log, LogFacts } from "../log.ts";
+import { requestIdHeader, requestIdOf } from "../request-id.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { linger } from "../data/relay.ts";
 import { failureAnswer } from "./failure.ts";
@@ -31,7 +31,7 @@ async function attend({ plane, log, request, response }: Exchange): Promise<void
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   const inquiry: Inquiry = {
-    requestId: randomBytes(8).toString("hex"),
+    requestId: requestIdOf(request),
     from: request.socket.remoteAddress ?? null,
     apiKey: single(request.headers["x-api-key"]),
     signal: gone.signal,
@@ -45,8 +45,9 @@ async function attend({ plane, log, request, response }: Exchange): Promise<void
     requestId: inquiry.requestId,
     method: request.method,
     path: request.url?.split("?", 1)[0]?.slice(0, 256),
+    from: inquiry.from,
     status: answered.status,
-    ms: Math.round((performance.now() - begun) * 10) / 10,
+    durationMs: Math.round((performance.now() - begun) * 10) / 10,
     ...facts,
   });
 }
@@ -83,7 +84,7 @@ async function send(
   response.writeHead(answer.status, {
     ...Object.fromEntries(answer.headers),
     ...(hasBody ? { "content-length": body.length } : {}),
-    "x-request-id": requestId,
+    [requestIdHeader]: requestId,
     "x-content-type-options": "nosniff",
     "cache-control": "no-store",
   });

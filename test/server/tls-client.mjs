@@ -1,0 +1,58 @@
+// An E2B program as users write it: told nothing but environment variables. Prints what it saw as JSON.
+import { Sandbox as CodeSandbox } from "@e2b/code-interpreter";
+import { Sandbox } from "e2b";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const [driver] = process.argv.slice(2);
+const metadata = { "cofferdam.driver": driver };
+const seen = {};
+
+const sandbox = await CodeSandbox.create({ metadata, timeoutMs: 120_000 });
+try {
+  seen.text = (await sandbox.runCode("40 + 2")).text;
+  await sandbox.files.write("/home/user/note.txt", "kept");
+  seen.file = await sandbox.files.read("/home/user/note.txt");
+  seen.command = (await sandbox.commands.run("cat note.txt; echo; exit 0")).stdout;
+
+  const typed = [];
+  const terminal = await sandbox.pty.create({
+    cols: 80,
+    rows: 24,
+    onData: (bytes) => void typed.push(Buffer.from(bytes)),
+  });
+  await sandbox.pty.sendInput(terminal.pid, new TextEncoder().encode("echo a$((6 * 7))z\nexit\n"));
+  await terminal.wait();
+  seen.terminal = Buffer.concat(typed).toString().includes("a42z");
+
+  await sandbox.commands.run("python3 -m http.server 8000", { background: true });
+  const page = `https://${sandbox.getHost(8000)}/note.txt`;
+  seen.page = new URL(page).protocol + (await untilAnswered(page));
+
+  const upload = await sandbox.uploadUrl("/home/user/up.txt", { useSignatureExpiration: 60 });
+  const form = new FormData();
+  form.append("file", new Blob(["sent"]), "up.txt");
+  seen.uploadStatus = (await fetch(upload, { method: "POST", body: form })).status;
+  const download = await sandbox.downloadUrl("/home/user/up.txt", { useSignatureExpiration: 60 });
+  seen.downloaded = await (await fetch(download)).text();
+  seen.forged = (await fetch(download.replace(/signature=[^&]+/, "signature=v1_x"))).status;
+
+  const again = await Sandbox.connect(sandbox.sandboxId);
+  seen.again = await again.files.read("/home/user/note.txt");
+  const listed = await Sandbox.list({ query: { metadata } }).nextItems();
+  seen.listed = listed.map(({ sandboxId }) => sandboxId === sandbox.sandboxId);
+} finally {
+  await sandbox.kill();
+}
+seen.running = await sandbox.isRunning();
+process.stdout.write(`${JSON.stringify(seen)}\n`);
+
+/** The program in the sandbox takes a moment to listen. */
+async function untilAnswered(address) {
+  for (let attempt = 0; ; attempt += 1) {
+    const answer = await fetch(address);
+    const text = await answer.text();
+    if (answer.ok || attempt > 100) return text;
+    await sleep(100);
+  }
+}
