@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/paused"
 )
 
 func TestRequestsAreParsed(t *testing.T) {
@@ -21,6 +22,11 @@ func TestRequestsAreParsed(t *testing.T) {
 		`{"id":1,"op":"lifetime","ms":-1}`:                  false,
 		`{"id":1,"op":"lifetime","ms":1e300}`:               false,
 		`{"id":1,"op":"lifetime","ms":9223372036854775807}`: false,
+		`{"id":1,"op":"pause","kept":"memory"}`:             true,
+		`{"id":1,"op":"pause","kept":"half"}`:               false,
+		`{"id":1,"op":"pause"}`:                             false,
+		`{"id":1,"op":"resume","ms":1000}`:                  true,
+		`{"id":1,"op":"resume"}`:                            false,
 		`{"id":1,"op":"explode"}`:                           false,
 		`{"id":"x","op":"info"}`:                            false,
 		`[]`:                                                false,
@@ -47,6 +53,7 @@ type host struct {
 	mutex        sync.Mutex
 	owners, busy int
 	lifetime     time.Duration
+	kept         paused.Kept
 	killed       chan struct{}
 }
 
@@ -66,7 +73,14 @@ func (h *host) Own() error  { h.change(func() { h.owners++ }); return nil }
 func (h *host) Disown()     { h.change(func() { h.owners-- }) }
 func (h *host) Busy() error { h.change(func() { h.busy++ }); return nil }
 func (h *host) Rest()       { h.change(func() { h.busy-- }) }
-func (h *host) Kill()       { h.killed <- struct{}{} }
+func (h *host) Pause(kept paused.Kept) error {
+	h.change(func() { h.kept = kept })
+	return nil
+}
+func (h *host) Resume(lifetime time.Duration) error {
+	return failure.New(failure.Conflict, "not paused, for %v", lifetime)
+}
+func (h *host) Kill() { h.killed <- struct{}{} }
 
 type client struct {
 	t     *testing.T

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/paused"
 )
 
 const (
@@ -27,6 +28,9 @@ type Host interface {
 	Disown()
 	Busy() error
 	Rest()
+	// Pause and Resume answer when it is done.
+	Pause(kept paused.Kept) error
+	Resume(lifetime time.Duration) error
 	// Kill begins the machine's end; the answer comes with Farewell.
 	Kill()
 }
@@ -90,6 +94,27 @@ func (c *Conversations) Farewell(reason string, problem error) {
 	defer c.mutex.Unlock()
 	for one := range c.open {
 		one.farewell(append(event, '\n'), problem)
+	}
+}
+
+// Tell tells every connection what became of the machine. It never waits.
+func (c *Conversations) Tell(event string) {
+	line, err := json.Marshal(map[string]string{"event": event})
+	if err != nil {
+		return
+	}
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for one := range c.open {
+		one.tell(append(line, '\n'))
+	}
+}
+
+func (c *conversation) tell(line []byte) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if !c.closed {
+		_ = syscall.Sendmsg(c.fd, line, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 	}
 }
 
@@ -175,6 +200,10 @@ func (c *conversation) serve(request Request, reply *answer) (err error) {
 		}
 	case "lifetime":
 		err = c.host.Lifetime(time.Duration(*request.Ms) * time.Millisecond)
+	case "pause":
+		err = c.host.Pause(request.Kept)
+	case "resume":
+		err = c.host.Resume(time.Duration(*request.Ms) * time.Millisecond)
 	case "busy":
 		if !c.working {
 			err = c.host.Busy()

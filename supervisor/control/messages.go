@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/paused"
 )
 
 // maxLifetimeMs is a hundred years: far enough, and no overflow.
@@ -16,6 +17,8 @@ type Request struct {
 	ID int64  `json:"id"`
 	Op string `json:"op"`
 	Ms *int64 `json:"ms,omitempty"`
+	// Kept is what a pause keeps.
+	Kept paused.Kept `json:"kept,omitempty"`
 }
 
 // ParseRequest reads a line; the id is known even of a request that is refused, where it can be read.
@@ -27,7 +30,12 @@ func ParseRequest(line []byte) (Request, error) {
 	switch request.Op {
 	case "info", "own", "busy", "idle", "metrics", "kill":
 		return request, nil
-	case "lifetime":
+	case "pause":
+		if request.Kept != paused.Memory && request.Kept != paused.Files {
+			return request, failure.New(failure.Invalid, "kept must be memory or files").WithField("kept")
+		}
+		return request, nil
+	case "lifetime", "resume":
 		if request.Ms == nil || *request.Ms < 0 || *request.Ms > maxLifetimeMs {
 			return request, failure.New(failure.Invalid, "ms must be a number of milliseconds").WithField("ms")
 		}
@@ -38,6 +46,8 @@ func ParseRequest(line []byte) (Request, error) {
 
 // Info is what a supervisor knows of its machine's lease.
 type Info struct {
+	// State is running or paused.
+	State         string `json:"state"`
 	StartedAt     string `json:"startedAt"`
 	EndAt         string `json:"endAt"`
 	IdleTimeoutMs int64  `json:"idleTimeoutMs"`

@@ -14,6 +14,9 @@ type Code string
 const (
 	Invalid       Code = "invalid"
 	AlreadyExists Code = "already-exists"
+	Conflict      Code = "conflict"
+	Untrusted     Code = "untrusted"
+	Unavailable   Code = "unavailable"
 	Unsupported   Code = "unsupported"
 	TimedOut      Code = "timed-out"
 	Cancelled     Code = "cancelled"

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -155,21 +154,13 @@ func clearLoop(number int) {
 
 // DetachBelow ends every loop device whose file is below a directory.
 func DetachBelow(directory string, patience time.Duration) error {
-	names, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	numbers, err := loopsBelow(directory)
 	if err != nil {
 		return err
 	}
 	var problems []error
-	below := func(backing string) bool { return strings.HasPrefix(backing, directory+"/") }
-	for _, name := range names {
-		raw, err := os.ReadFile(name)
-		if err != nil || !below(strings.TrimSpace(string(raw))) {
-			continue
-		}
-		number, err := strconv.Atoi(strings.TrimPrefix(strings.Split(name, "/")[3], "loop"))
-		if err != nil {
-			continue
-		}
+	below := func(backing string) bool { return isBelow(directory, backing) }
+	for _, number := range numbers {
 		problems = append(problems, detached(number, below, patience))
 	}
 	return errors.Join(problems...)

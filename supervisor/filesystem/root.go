@@ -14,9 +14,9 @@ import (
 	"cofferdam/supervisor/plan"
 )
 
-// Below the machine's directory.
+// Below the machine's directory; ImageName is the writable layer's image.
 const (
-	imageName  = "disk.img"
+	ImageName  = "disk.img"
 	diskName   = "disk"
 	layersName = "layers"
 )
@@ -40,12 +40,12 @@ func NewRoot(directory, mountPoint string) *Root {
 
 // CopyDisk makes the writable layer's image. It needs no mount namespace.
 func (r *Root) CopyDisk(disk plan.Disk) error {
-	return failure.Wrap(CopySparse(disk.Blank, filepath.Join(r.directory, imageName), disk.SizeMiB<<20), "make the disk")
+	return failure.Wrap(CopySparse(disk.Blank, filepath.Join(r.directory, ImageName), disk.SizeMiB<<20), "make the disk")
 }
 
 // AttachDisk makes a block device of the image. It needs no mount namespace.
 func (r *Root) AttachDisk() error {
-	loop, err := AttachLoop(filepath.Join(r.directory, imageName))
+	loop, err := AttachLoop(filepath.Join(r.directory, ImageName))
 	r.loop = loop
 	return failure.Wrap(err, "attach the disk")
 }

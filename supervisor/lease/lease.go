@@ -21,12 +21,16 @@ const (
 	RuntimeLost Reason = "runtime-lost"
 )
 
+// Paused is no end: the machine's processes are gone and its files are kept.
+const Paused Reason = "paused"
+
 // Lease is one machine's.
 type Lease struct {
 	End         time.Time
 	IdleTimeout time.Duration
 	Detached    bool
 
+	ownerGrace    time.Duration
 	ownerDeadline time.Time
 	idleSince     time.Time
 	busy          int
@@ -40,6 +44,7 @@ func New(wanted plan.Lease, now time.Time) *Lease {
 		End:           now.Add(milliseconds(wanted.LifetimeMs)),
 		IdleTimeout:   milliseconds(wanted.IdleTimeoutMs),
 		Detached:      wanted.Detached,
+		ownerGrace:    milliseconds(wanted.OwnerGraceMs),
 		ownerDeadline: now.Add(milliseconds(wanted.OwnerGraceMs)),
 		idleSince:     now,
 	}
@@ -62,6 +67,14 @@ func (l *Lease) Busy() { l.busy++ }
 // Rest notes that somebody no longer uses it.
 func (l *Lease) Rest(now time.Time) {
 	l.busy--
+	l.idleSince = now
+}
+
+// Resume begins it anew: nobody owned or used the machine while it was paused.
+func (l *Lease) Resume(lifetime time.Duration, now time.Time) {
+	l.End = now.Add(lifetime)
+	l.ownerGone = false
+	l.ownerDeadline = now.Add(l.ownerGrace)
 	l.idleSince = now
 }
 

@@ -45,7 +45,10 @@ type Machine struct {
 	// killed takes a wish that the machine end.
 	killed chan struct{}
 	// gone is closed when the agent's end of the channel is.
-	gone chan struct{}
+	gone  chan struct{}
+	power power
+	// unpausable says that the lifetime is over and the machine could not be kept.
+	unpausable chan struct{}
 	// knownKills is the count of out-of-memory kills that the agent has been told.
 	knownKills lockedCount
 }
@@ -84,6 +87,8 @@ func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 		ending:   make(chan struct{}),
 		killed:   make(chan struct{}, 1),
 		gone:     make(chan struct{}),
+
+		unpausable: make(chan struct{}, 1),
 	}
 	if err := machine.make(ctx); err != nil {
 		described := machine.describe(err)

@@ -11,6 +11,7 @@ import (
 	"cofferdam/supervisor/handover"
 	"cofferdam/supervisor/launch"
 	"cofferdam/supervisor/lease"
+	"cofferdam/supervisor/paused"
 )
 
 const (
@@ -35,7 +36,10 @@ func (m *Machine) End(reason lease.Reason) error {
 // undone, the directory stays, so that a sweep tries again.
 func (m *Machine) takeDown() error {
 	m.closeDoor()
-	problem := m.killAll()
+	// A change of its power is finished first, and what is frozen could not end.
+	m.power.changing.Lock()
+	defer m.power.changing.Unlock()
+	problem := errors.Join(paused.Remove(m.plan.Directory), m.root.Thaw(), m.killAll())
 	if m.channel != nil {
 		m.channel.Close()
 	}

@@ -16,6 +16,9 @@ const (
 	handoverPatience = 60 * time.Second
 	maxGreetings     = 256
 	runtimePatience  = 2 * time.Second
+	// restPatience is how long the loop of a paused machine sleeps when nothing happens.
+	restPatience  = time.Hour
+	retryPatience = 30 * time.Second
 )
 
 // Live serves the machine until it must end, and answers why.
@@ -29,7 +32,7 @@ func (m *Machine) Live(terminated <-chan os.Signal) lease.Reason {
 	}
 	defer close(m.ending)
 	for {
-		reason, again := m.lease.Over(time.Now())
+		reason, again := m.over(time.Now())
 		if reason != "" {
 			return reason
 		}
@@ -39,18 +42,36 @@ func (m *Machine) Live(terminated <-chan os.Signal) lease.Reason {
 		case request := <-m.requests:
 			request(time.Now())
 		case <-alive:
-			m.channel.Alive()
+			if m.power.now() == running {
+				m.channel.Alive()
+			}
 		case status := <-m.runtime.Ended:
 			return m.reasonOf(status)
 		case <-m.gone:
 			return m.awaitRuntime()
 		case <-m.killed:
 			return lease.Killed
+		case <-m.unpausable:
+			return lease.Lifetime
 		case <-terminated:
 			return lease.Killed
 		}
 		timer.Stop()
 	}
+}
+
+// over answers why the machine must end now. A paused machine has no lifetime, and one that is to be kept is paused then.
+func (m *Machine) over(now time.Time) (lease.Reason, time.Time) {
+	far := now.Add(restPatience)
+	if m.power.now() != running {
+		return "", far
+	}
+	reason, again := m.lease.Over(now)
+	if reason == lease.Lifetime && m.plan.Lease.AtLifetimeEnd != "" {
+		go m.pauseByItself()
+		return "", now.Add(retryPatience)
+	}
+	return reason, again
 }
 
 // awaitRuntime finds out why the agent is gone: the runtime knows a moment later.
@@ -108,7 +129,7 @@ func (m *Machine) greet(connection *os.File) handover.Kind {
 	if err == nil && kind.Name == "control" {
 		return kind
 	}
-	if err == nil {
+	if err == nil && m.power.now() == running {
 		_ = m.channel.Give(connection, kind, time.Now().Add(handoverPatience))
 	}
 	connection.Close()
@@ -131,6 +152,7 @@ func (m *Machine) ask(request func(now time.Time)) error {
 func (m *Machine) Info() (info control.Info, err error) {
 	err = m.ask(func(time.Time) {
 		info = control.Info{
+			State:           m.state(),
 			StartedAt:       control.Time(m.startedAt),
 			EndAt:           control.Time(m.lease.End),
 			IdleTimeoutMs:   m.lease.IdleTimeout.Milliseconds(),
@@ -141,6 +163,13 @@ func (m *Machine) Info() (info control.Info, err error) {
 		}
 	})
 	return info, err
+}
+
+func (m *Machine) state() string {
+	if m.power.now() == running {
+		return "running"
+	}
+	return "paused"
 }
 
 // Metrics answers a control request.

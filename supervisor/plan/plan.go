@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"cofferdam/supervisor/failure"
@@ -82,6 +83,8 @@ type Lease struct {
 	IdleTimeoutMs int64 `json:"idleTimeoutMs"`
 	Detached      bool  `json:"detached"`
 	OwnerGraceMs  int64 `json:"ownerGraceMs"`
+	// AtLifetimeEnd is what the end of the lifetime keeps by a pause: memory or files; empty: it ends the machine.
+	AtLifetimeEnd string `json:"atLifetimeEnd"`
 }
 
 // Read parses the plan in a file.
@@ -145,6 +148,7 @@ func (p *Plan) check() error {
 		{"lease.lifetimeMs", p.Lease.LifetimeMs > 0},
 		{"lease.idleTimeoutMs", p.Lease.IdleTimeoutMs >= 0},
 		{"lease.ownerGraceMs", p.Lease.OwnerGraceMs >= 0},
+		{"lease.atLifetimeEnd", slices.Contains([]string{"", "memory", "files"}, p.Lease.AtLifetimeEnd)},
 		{"startTimeoutMs", p.StartTimeoutMs > 0},
 	} {
 		if !one.holds {

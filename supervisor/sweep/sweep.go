@@ -87,7 +87,7 @@ func (a abandoned) sweep() (bool, error) {
 	if err := machine.WriteNote(a.stateDir, a.id, lease.RuntimeLost); err != nil {
 		return false, err
 	}
-	if err := a.group.Kill(patience); err != nil {
+	if err := errors.Join(filesystem.SealBelow(a.directory), a.group.Kill(patience)); err != nil {
 		return false, err
 	}
 	if err := errors.Join(filesystem.DetachBelow(a.directory, patience), a.group.Remove(patience)); err != nil {

@@ -103,22 +103,13 @@ func serveChannel() error {
 
 // attend takes the host's messages until there are no more.
 func attend(host *channel.Channel, holder *settings.Holder, listener *channel.Listener) error {
-	lease := time.Duration(holder.Get().LeaseMs) * time.Millisecond
-	var deadMan *time.Timer
-	if lease > 0 {
-		deadMan = time.AfterFunc(lease, func() {
-			fmt.Fprintln(os.Stderr, "agent: the host has been silent for longer than the lease")
-			os.Exit(3)
-		})
-	}
+	watch := newDeadMan(time.Duration(holder.Get().LeaseMs) * time.Millisecond)
 	for {
 		message, file, err := host.Receive()
 		if err != nil {
 			return fmt.Errorf("the host is gone: %w", err)
 		}
-		if deadMan != nil {
-			deadMan.Reset(lease)
-		}
+		watch.heard()
 		switch message.Type {
 		case "connection":
 			take(message, file, listener)

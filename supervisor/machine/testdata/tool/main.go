@@ -28,6 +28,8 @@ func main() {
 			_ = exec.Command("/tool", "sleep").Start()
 		}
 		time.Sleep(time.Hour)
+	case "write":
+		fmt.Print(os.WriteFile("/tmp/written", []byte("without a flush"), 0o644))
 	case "fill":
 		file, err := os.Create("/big")
 		written := 0

@@ -1,0 +1,78 @@
+package filesystem
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"os"
+	"syscall"
+)
+
+// blockBytes is what one leaf of a digest covers.
+const blockBytes = 1 << 20
+
+var emptyBlock [blockBytes]byte
+
+// Digest is of a file's size and of each of its blocks that is not empty, with its position; holes and zeros are the same.
+// So a sparse copy has the digest of its original, and an empty disk costs next to nothing.
+func Digest(file *os.File) (string, error) {
+	return digest(file, func(int64, []byte) error { return nil })
+}
+
+// digest gives every block that is not empty to a visitor as well.
+func digest(file *os.File, visit func(position int64, block []byte) error) (string, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return "", err
+	}
+	total := sha256.New()
+	note(total, uint64(info.Size()))
+	buffer := make([]byte, blockBytes)
+	for position := int64(0); position < info.Size(); position += blockBytes {
+		begin, err := nextData(file, position)
+		if err != nil {
+			return "", err
+		}
+		if begin < 0 {
+			break
+		}
+		position = begin - begin%blockBytes
+		block := buffer[:min(blockBytes, info.Size()-position)]
+		if _, err := file.ReadAt(block, position); err != nil && !errors.Is(err, io.EOF) {
+			return "", err
+		}
+		if bytes.Equal(block, emptyBlock[:len(block)]) {
+			continue
+		}
+		note(total, uint64(position))
+		leaf := sha256.Sum256(block)
+		_, _ = total.Write(leaf[:])
+		if err := visit(position, block); err != nil {
+			return "", err
+		}
+	}
+	return "sha256:" + hex.EncodeToString(total.Sum(nil)), nil
+}
+
+func note(total hash.Hash, number uint64) {
+	var raw [8]byte
+	binary.BigEndian.PutUint64(raw[:], number)
+	_, _ = total.Write(raw[:])
+}
+
+// nextData answers where the next bytes are that are no hole; -1 where there are none.
+func nextData(file *os.File, position int64) (int64, error) {
+	begin, err := file.Seek(position, seekData)
+	switch {
+	case errors.Is(err, syscall.ENXIO):
+		return -1, nil
+	case errors.Is(err, syscall.EINVAL):
+		// A file system without holes.
+		return position, nil
+	}
+	return begin, err
+}

@@ -1,0 +1,112 @@
+package machine_test
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// next reads an unasked line.
+func next(t *testing.T, connection io.Reader) string {
+	t.Helper()
+	var line []byte
+	one := make([]byte, 1)
+	for !bytes.HasSuffix(line, []byte("\n")) {
+		if _, err := connection.Read(one); err != nil {
+			t.Fatal(err)
+		}
+		line = append(line, one[0])
+	}
+	return strings.TrimSpace(string(line))
+}
+
+// ask asks the supervisor and answers its next line, and not a byte more.
+func ask(t *testing.T, connection io.ReadWriter, request string) string {
+	t.Helper()
+	if _, err := connection.Write([]byte(request + "\n")); err != nil {
+		t.Fatal(err)
+	}
+	return next(t, connection)
+}
+
+func TestPausedMachineStandsStillAndGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, b *bench, r runtime) {
+		if r.name != "runc" {
+			t.Skip("its memory does not stay on the host")
+		}
+		m := b.ready(t, r, func(plan fields) { as(plan, "setup")["leaseMs"] = 900 })
+		asked, other := m.dial("CONTROL"), m.dial("CONTROL")
+		ask(t, other, `{"id":1,"op":"info"}`)
+		if said := ask(t, asked, `{"id":1,"op":"resume","ms":1000}`); !strings.Contains(said, `"conflict"`) {
+			t.Error(said)
+		}
+		m.inside("write")
+		ask(t, asked, `{"id":2,"op":"pause","kept":"memory"}`)
+		if said := next(t, other); said != `{"event":"paused"}` {
+			t.Error(said)
+		}
+		if said := next(t, asked); said != `{"id":2,"ok":true}` {
+			t.Error(said)
+		}
+		if _, err := os.Stat(filepath.Join(m.directory, "paused.json")); err != nil {
+			t.Error(err)
+		}
+		if said := ask(t, asked, `{"id":3,"op":"info"}`); !strings.Contains(said, `"state":"paused"`) {
+			t.Error(said)
+		}
+		if said := ask(t, asked, `{"id":4,"op":"pause","kept":"memory"}`); !strings.Contains(said, `"conflict"`) {
+			t.Error(said)
+		}
+		if said := m.inside("say", "x"); said != "cut off" {
+			t.Error(said)
+		}
+		// Longer than the agent lives without a word of the host's.
+		time.Sleep(2 * time.Second)
+		damage(t, m, func() {
+			if said := ask(t, asked, `{"id":5,"op":"resume","ms":60000}`); !strings.Contains(said, `"untrusted"`) {
+				t.Error(said)
+			}
+		})
+		ask(t, asked, `{"id":6,"op":"resume","ms":60000}`)
+		if said := next(t, asked); said != `{"id":6,"ok":true}` {
+			t.Error(said)
+		}
+		if said := m.inside("say", "goes on"); !strings.Contains(said, "goes on") {
+			t.Error(said)
+		}
+		ask(t, asked, `{"id":7,"op":"pause","kept":"memory"}`)
+		next(t, asked)
+		if _, err := asked.Write([]byte(`{"id":8,"op":"kill"}` + "\n")); err != nil {
+			t.Fatal(err)
+		}
+		if reason := m.wait(); reason != "killed" {
+			t.Error(reason)
+		}
+		m.leavesNothing()
+	})
+}
+
+// damage changes a byte of the disk's image for the time of a check.
+func damage(t *testing.T, m *made, check func()) {
+	t.Helper()
+	image, err := os.OpenFile(filepath.Join(m.directory, "disk.img"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer image.Close()
+	held := make([]byte, 1)
+	if _, err := image.ReadAt(held, 5000); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := image.WriteAt([]byte{held[0] ^ 1}, 5000); err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if _, err := image.WriteAt(held, 5000); err != nil {
+		t.Fatal(err)
+	}
+}
