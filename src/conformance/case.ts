@@ -6,6 +6,7 @@ export const topics = [
   "code",
   "files",
   "lifecycle",
+  "power",
   "limits",
   "network",
   "isolation",

@@ -11,6 +11,7 @@ import { leftoverCases } from "./leftovers.ts";
 import { lifecycleCases } from "./lifecycle.ts";
 import { limitCases } from "./limits.ts";
 import { networkCases } from "./network.ts";
+import { pauseCases } from "./pauses.ts";
 import { privilegeCases } from "./privileges.ts";
 import { processCases } from "./processes.ts";
 import { pythonCases } from "./python.ts";
@@ -27,6 +28,7 @@ export const cases: readonly Case[] = [
   ...directoryCases,
   ...lifecycleCases,
   ...leftoverCases,
+  ...pauseCases,
   ...limitCases,
   ...networkCases,
   ...isolationCases,

@@ -158,13 +158,24 @@ export class Sandbox implements AsyncDisposable {
 
   /** Ends it and resolves when nothing of it is left. `false`: it had ended already. */
   async kill(): Promise<boolean> {
-    const running = await this.isRunning();
+    const there = await this.#isThere();
     await this.#parts.machine[Symbol.asyncDispose]();
-    return running;
+    return there;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#parts.machine[Symbol.asyncDispose]();
+  }
+
+  /** Running or paused. */
+  async #isThere(): Promise<boolean> {
+    try {
+      await this.#parts.machine.info();
+      return true;
+    } catch (cause) {
+      if (SandboxError.from(cause).code === "lost") return false;
+      throw cause;
+    }
   }
 
   async #withCode<T>(act: (contexts: CodeContexts) => Promise<T>): Promise<T> {

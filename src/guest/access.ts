@@ -1,6 +1,8 @@
 import { type OnReadOpts, type Socket, connect } from "node:net";
 import type { EndReason, Reach } from "../core/driver.ts";
+import type { Kept } from "../core/kept.ts";
 import type { Resources } from "../core/spec.ts";
+import type { ControlInfo } from "./control-messages.ts";
 
 /**
  * Opens a new connection to a machine's socket. It may still be connecting; the client writes the first line.
@@ -39,6 +41,16 @@ export function hostWay(dial: Dial): Way {
   };
 }
 
+/** What answers for a machine that is paused and has no supervisor. */
+export interface Resting {
+  /** `undefined`: the machine is not paused. */
+  info(): Promise<ControlInfo | undefined>;
+  /** Resolves when the machine runs. Throws `conflict`, `untrusted`, and what a start may throw; it is paused as before then. */
+  resume(lifetimeMs: number): Promise<void>;
+  /** Removes all of it. One that is gone already is no error. */
+  discard(): Promise<void>;
+}
+
 /** What a driver tells of a machine that it has started or found. */
 export interface MachineAccess {
   readonly id: string;
@@ -51,6 +63,10 @@ export interface MachineAccess {
   readonly own: boolean;
   /** Whether the machine has kernels (`code`). */
   readonly code: boolean;
+  /** What a pause can keep, the most first; empty: it cannot be paused. */
+  readonly keeps: readonly Kept[];
+  /** Absent where a paused machine always has a supervisor. */
+  readonly resting?: Resting;
   readonly dial: Dial;
   readonly reach: Reach | undefined;
   /** The note that the supervisor leaves behind: why the machine ended, where that is known. */

@@ -6,6 +6,7 @@ import { errorCodeOf } from "../wire/connect-errors.ts";
 
 /** What a supervisor knows of its machine's lease. */
 export interface ControlInfo {
+  readonly state: "running" | "paused";
   readonly startedAt: Date;
   readonly endAt: Date;
   readonly idleTimeoutMs: number;
@@ -31,6 +32,7 @@ export interface ControlMetrics {
 
 export type ControlLine =
   | { readonly kind: "ended"; readonly reason: EndReason }
+  | { readonly kind: "state"; readonly state: "running" | "paused" }
   | { readonly kind: "answer"; readonly id: number; readonly fields: Fields }
   | { readonly kind: "refusal"; readonly id: number; readonly error: SandboxError };
 
@@ -46,7 +48,11 @@ const endReason = z.enum([
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 const amount = z.number().nonnegative();
 
-const ended = z.object({ event: z.literal("ended"), reason: endReason });
+const event = z.discriminatedUnion("event", [
+  z.object({ event: z.literal("ended"), reason: endReason }),
+  z.object({ event: z.literal("paused") }),
+  z.object({ event: z.literal("resumed") }),
+]);
 
 const reply = z.union([
   z.object({ id: z.int(), ok: z.literal(true) }).loose(),
@@ -59,6 +65,8 @@ const reply = z.union([
 
 const info = z.object({
   info: z.object({
+    // A supervisor that was started before an upgrade may not say it.
+    state: z.enum(["running", "paused"]).default("running"),
     startedAt: time,
     endAt: time,
     idleTimeoutMs: amount,
@@ -91,12 +99,16 @@ export function parseEndReason(value: unknown): EndReason | undefined {
 
 /** One line from a supervisor. Throws `internal` for one that breaks the protocol. */
 export function parseControlLine(value: unknown): ControlLine {
-  if (isFields(value) && "event" in value)
-    return { kind: "ended", reason: checked(ended, value).reason };
+  if (isFields(value) && "event" in value) return controlEvent(checked(event, value));
   const message = checked(reply, value);
   if (message.ok) return { kind: "answer", id: message.id, fields: message };
   const { code, message: text } = message.error;
   return { kind: "refusal", id: message.id, error: new SandboxError(errorCodeOf(code), text) };
+}
+
+function controlEvent(told: z.infer<typeof event>): ControlLine {
+  if (told.event === "ended") return { kind: "ended", reason: told.reason };
+  return { kind: "state", state: told.event === "paused" ? "paused" : "running" };
 }
 
 export function parseControlInfo(answer: Fields): ControlInfo {

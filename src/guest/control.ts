@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import type { EndReason } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
+import type { Kept } from "../core/kept.ts";
 import { lineDecoder } from "../wire/lines.ts";
 import { type Fields, parseJson } from "../wire/json.ts";
 import type { Dial } from "./access.ts";
@@ -18,7 +19,13 @@ const maxLineBytes = 1024 * 1024;
 export interface ControlChannel {
   /** Resolves once the machine has ended: with the reason, or `undefined` when the channel broke without one. */
   readonly ended: Promise<EndReason | undefined>;
+  /** What the supervisor has said last; running until it says otherwise. */
+  readonly state: "running" | "paused";
   info(): Promise<ControlInfo>;
+  /** Resolves when it is done. Throws `conflict` for a machine that is not running. */
+  pause(kept: Kept): Promise<void>;
+  /** Throws `conflict` for a machine that is not paused, `untrusted` when what was kept has changed. */
+  resume(lifetimeMs: number): Promise<void>;
   /** Makes this connection the owner's: the machine ends when it closes, unless the machine is detached. */
   own(): Promise<void>;
   /** Ends the machine this long from now. Milliseconds. */
@@ -39,7 +46,13 @@ export async function controlChannel(dial: Dial): Promise<ControlChannel> {
   const conversation = new Conversation(socket);
   return {
     ended: conversation.ended,
-    info: async () => parseControlInfo(await conversation.ask("info")),
+    get state() {
+      return conversation.state;
+    },
+    info: () => conversation.info(),
+    pause: async (kept) => void (await conversation.ask("pause", { kept })),
+    resume: async (lifetimeMs) =>
+      void (await conversation.ask("resume", { ms: Math.round(lifetimeMs) })),
     own: async () => void (await conversation.ask("own")),
     setLifetime: async (lifetimeMs) =>
       void (await conversation.ask("lifetime", { ms: Math.round(lifetimeMs) })),
@@ -58,6 +71,7 @@ interface Waiting {
 /** Questions and answers on one control connection. */
 class Conversation {
   readonly ended: Promise<EndReason | undefined>;
+  state: "running" | "paused" = "running";
   readonly #socket: Socket;
   readonly #waiting: Map<number, Waiting> = new Map();
   #lastId = 0;
@@ -98,6 +112,12 @@ class Conversation {
     });
   }
 
+  async info(): Promise<ControlInfo> {
+    const told = parseControlInfo(await this.ask("info"));
+    this.state = told.state;
+    return told;
+  }
+
   tell(op: "busy" | "idle"): void {
     if (this.#open) this.#socket.write(`{"id":0,"op":"${op}"}\n`);
   }
@@ -121,6 +141,10 @@ class Conversation {
   #receive(line: Uint8Array, end: (reason: EndReason) => void): void {
     const message = parseControlLine(parseJson(line));
     if (message.kind === "ended") return end(message.reason);
+    if (message.kind === "state") {
+      this.state = message.state;
+      return undefined;
+    }
     const waiter = this.#waiting.get(message.id);
     this.#waiting.delete(message.id);
     if (this.#waiting.size === 0) this.#socket.unref();

@@ -58,6 +58,7 @@ export function downloads(way: Way, lifeline: Lifeline): Downloads {
   return {
     async get(download) {
       if (download.signal?.aborted === true) throw cancelledBy(download.signal);
+      await lifeline.admit();
       try {
         const { connection, head } = await begin(download);
         if ((head.status === 200 || head.status === 206) && head.bodyBytes !== undefined) {

@@ -9,6 +9,9 @@ import { SandboxError } from "../core/errors.ts";
 import { dialSocket } from "./access.ts";
 import { agentMachine } from "./machine.ts";
 
+/** The supervisor's answer to its owner's first question. */
+const owned = '{"id":1,"ok":true}\n';
+
 /** A machine's socket behind which somebody answers each request with bytes of their choice, in pieces of theirs. */
 class HostileMachine {
   answer: readonly Uint8Array[] = [];
@@ -34,7 +37,10 @@ class HostileMachine {
     socket.on("data", (chunk) => {
       if (begun) return;
       begun = true;
-      if (chunk.toString("latin1").startsWith("CONTROL")) return;
+      if (chunk.toString("latin1").startsWith("CONTROL")) {
+        socket.write(owned);
+        return;
+      }
       for (const piece of this.answer) socket.write(piece);
       socket.end();
     });
@@ -99,8 +105,9 @@ describe("a machine whose bytes are hostile", () => {
       template: "none",
       metadata: {},
       resources: { cpus: 1, memoryMiB: 64, diskMiB: 64, pids: 64, openFiles: 64 },
-      own: false,
+      own: true,
       code: true,
+      keeps: [],
       dial: dialSocket(path),
       reach: undefined,
       patienceMs: 0,

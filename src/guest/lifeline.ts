@@ -26,10 +26,25 @@ export function endedError(id: string, reason: EndReason, cause?: unknown): Sand
   return new SandboxError("lost", `the sandbox ${id} has ended: ${sentences[reason]}`, details);
 }
 
+/** The error for a call of a paused sandbox. */
+export function pausedError(id: string, cause?: unknown): SandboxError {
+  return new SandboxError("conflict", `the sandbox ${id} is paused`, { cause, mend: "resume it" });
+}
+
+/** Whether a machine runs, is paused, or has ended. */
+export interface Whereabouts {
+  readonly ended: Promise<EndReason>;
+  readonly isPaused: boolean;
+  /** Throws `conflict` while the machine is paused. */
+  admit(): Promise<void>;
+}
+
 /** What tells a broken connection from an ended machine. */
 export interface Lifeline {
   readonly id: string;
   readonly ended: Promise<EndReason>;
+  /** Throws `conflict` while the machine is paused. */
+  admit(): Promise<void>;
   /** The error for a connection that broke; waits a moment to hear whether the machine has ended, and why. */
   explain(cause: unknown): Promise<SandboxError>;
 }
@@ -37,18 +52,21 @@ export interface Lifeline {
 /** A lifeline; a broken connection waits for `patienceMs` to hear why. */
 export function lifeline(
   id: string,
-  ended: Promise<EndReason>,
+  presence: Whereabouts,
   patienceMs: number = standardPatienceMs,
 ): Lifeline {
   return {
     id,
-    ended,
+    ended: presence.ended,
+    admit: () => presence.admit(),
     async explain(cause) {
       if (cause instanceof SandboxError) return cause;
       if (isHttpViolation(cause))
         return new SandboxError("untrusted", "the sandbox sent what is not HTTP", { cause });
-      const reason = await within(ended, patienceMs);
+      if (presence.isPaused) return pausedError(id, cause);
+      const reason = await within(presence.ended, patienceMs);
       if (reason !== undefined) return endedError(id, reason, cause);
+      if (presence.isPaused) return pausedError(id, cause);
       return new SandboxError("lost", `the connection to the sandbox ${id} was cut`, { cause });
     },
   };

@@ -1,13 +1,14 @@
-import type { EndReason, Machine, MachineInfo, MachineMetrics } from "../core/driver.ts";
+import type { Machine, MachineInfo, MachineMetrics, Power } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
+import type { Kept } from "../core/kept.ts";
 import { type MachineAccess, hostWay } from "./access.ts";
 import type { ControlInfo, ControlMetrics } from "./control-messages.ts";
-import { type ControlChannel, controlChannel } from "./control.ts";
 import { downloads } from "./downloads.ts";
 import { guestCode } from "./guest-code.ts";
 import { guestFiles } from "./guest-files.ts";
-import { endedError, lifeline } from "./lifeline.ts";
+import { lifeline } from "./lifeline.ts";
 import { guestPorts } from "./ports.ts";
+import { Presence } from "./presence.ts";
 import { attachProcess, listProcesses, startProcess } from "./processes.ts";
 import { type Transport, transport } from "./transport.ts";
 import { uses } from "./uses.ts";
@@ -23,16 +24,14 @@ const samplingMs = 100;
  * Opens the control channel first, as the owner's where `access.own` says so. Throws `lost` when the machine is not there.
  */
 export async function agentMachine(access: MachineAccess): Promise<Machine> {
-  const control = await controlChannel(access.dial);
-  if (access.own) await control.own();
-  return machineOver(access, control);
+  return machineOver(access, await Presence.find(access));
 }
 
-function machineOver(access: MachineAccess, control: ControlChannel): Machine {
+function machineOver(access: MachineAccess, presence: Presence): Machine {
   const { id } = access;
-  const ended = endOf(access, control);
-  const line = lifeline(id, ended, access.patienceMs);
-  const using = uses(control);
+  const { ended } = presence;
+  const line = lifeline(id, presence, access.patienceMs);
+  const using = uses(presence);
   const way = hostWay(access.dial);
   const http = transport(way, line, using);
   const files = downloads(way, line);
@@ -41,21 +40,20 @@ function machineOver(access: MachineAccess, control: ControlChannel): Machine {
     files.close();
   };
   ended.then(close, close);
-  const dispose = once(() => end(access, control, { ended, close }));
-  const told = <T>(answer: Promise<T>): Promise<T> => explained(answer, id, ended);
+  const dispose = once(() => end(access, presence, close));
   return {
     id,
     files: guestFiles({ transport: http, downloads: files }),
     spawn: (command, signal) => startProcess(http, command, signal),
     processes: () => listProcesses(http),
     attach: (pid) => attachProcess(http, pid),
-    info: async () => machineInfo(access, await told(control.info())),
-    metrics: metricsOf(() => told(control.metrics())),
+    info: async () => machineInfo(access, await presence.info()),
+    metrics: metricsOf(() => presence.ask((control) => control.metrics())),
     isRunning: () => isRunning(http),
-    setLifetime: (lifetimeMs) => told(control.setLifetime(lifetimeMs)),
+    setLifetime: (lifetimeMs) => presence.ask((control) => control.setLifetime(lifetimeMs)),
     code: access.code ? guestCode(http) : undefined,
     ports: guestPorts(access.dial, line, using),
-    power: undefined,
+    power: access.keeps.length > 0 ? powerOf(access.keeps, presence) : undefined,
     reach: access.reach,
     snapshots: undefined,
     ended,
@@ -63,27 +61,27 @@ function machineOver(access: MachineAccess, control: ControlChannel): Machine {
   };
 }
 
-async function endOf(access: MachineAccess, control: ControlChannel): Promise<EndReason> {
-  const reason = await control.ended;
-  return reason ?? (await access.endNote?.()) ?? "runtime-lost";
+function powerOf(keeps: readonly Kept[], presence: Presence): Power {
+  return {
+    keeps,
+    async pause(kept = keeps[0]) {
+      if (kept === undefined || !keeps.includes(kept))
+        throw new SandboxError("unsupported", `kept: this driver keeps ${keeps.join(" or ")}`, {
+          field: "kept",
+        });
+      await presence.pause(kept);
+    },
+    resume: (lifetimeMs) => presence.resume(lifetimeMs),
+  };
 }
 
-interface Holdings {
-  readonly ended: Promise<EndReason>;
-  readonly close: () => void;
-}
-
-async function end(
-  access: MachineAccess,
-  control: ControlChannel,
-  { ended, close }: Holdings,
-): Promise<void> {
+async function end(access: MachineAccess, presence: Presence, close: () => void): Promise<void> {
   try {
-    await control.kill();
-    await ended;
+    await presence.kill();
+    await presence.ended;
   } finally {
     close();
-    control.close();
+    presence.close();
     await access.release?.();
   }
 }
@@ -94,23 +92,12 @@ function once(act: () => Promise<void>): () => Promise<void> {
   return () => (running ??= act());
 }
 
-/** A control call's answer; a channel that broke because the machine ended says why. */
-async function explained<T>(answer: Promise<T>, id: string, ended: Promise<EndReason>): Promise<T> {
-  try {
-    return await answer;
-  } catch (cause) {
-    const error = SandboxError.from(cause);
-    if (error.code !== "lost") throw error;
-    throw endedError(id, await ended, error);
-  }
-}
-
 function machineInfo(access: MachineAccess, told: ControlInfo): MachineInfo {
   return {
     id: access.id,
     driver: access.driver,
     template: access.template,
-    state: "running",
+    state: told.state,
     metadata: access.metadata,
     resources: access.resources,
     startedAt: told.startedAt,

@@ -19,6 +19,7 @@ export function guestPorts(dial: Dial, lifeline: Lifeline, uses: Uses): Ports {
         throw new SandboxError("invalid", "port: expected a whole number from 1 to 65535", {
           field: "port",
         });
+      await lifeline.admit();
       const done = uses.begin();
       const socket = dial();
       socket.once("close", done);

@@ -77,6 +77,7 @@ export function transport(way: Way, lifeline: Lifeline, uses: Uses): Transport {
   const streams = new WayAgent(way, 4096);
 
   async function ask({ path, headers, ...wanted }: Ask): Promise<IncomingMessage> {
+    await lifeline.admit();
     const agent = wanted.lasting === true ? streams : calls;
     const told = { ...headers, ...way.headers };
     const whole = { ...wanted, path: `${way.prefix}${path}`, headers: told };

@@ -17,6 +17,7 @@ export interface HostileMachine extends AsyncDisposable {
 }
 
 const supervisorInfo = {
+  state: "running",
   startedAt: "2030-01-01T00:00:00.000Z",
   endAt: "2030-01-01T01:00:00.000Z",
   idleTimeoutMs: 0,
@@ -66,6 +67,7 @@ export async function hostileMachine(malice: Malice): Promise<HostileMachine> {
     resources: { cpus: 1, memoryMiB: 64, diskMiB: 64, pids: 64, openFiles: 64 },
     own: true,
     code: true,
+    keeps: [],
     dial: dialSocket(path),
     reach: undefined,
   });

@@ -21,6 +21,7 @@ const preset: Preset = {
     mend: "npm run setup",
   },
   mapsIds: false,
+  keeps: [],
   commandGroups: "cgroupfs",
   noNewPrivileges: false,
   sudo: true,

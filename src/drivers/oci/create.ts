@@ -48,7 +48,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     write(preset, { spec, places, program, template, idRange, guestLayer: layer, blankDisk: disk });
     const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
-      ...accessOf(places, { ...factsOf(preset, spec), own: true }),
+      ...accessOf(preset, places, { ...factsOf(preset, spec), own: true }),
       release: async () => {
         await supervision.exited();
         if (idRange !== undefined) await releaseIds(idRange);
@@ -65,6 +65,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
 
 /** How the agent of a machine is reached, and what is told of it. */
 export function accessOf(
+  preset: Preset,
   places: MachinePlaces,
   facts: MachineFacts & { readonly own: boolean },
 ): Parameters<typeof agentMachine>[0] {
@@ -78,6 +79,7 @@ export function accessOf(
     resources,
     own,
     code: true,
+    keeps: preset.keeps,
     dial: dialSocket(places.socket),
     reach: { kind: "socket", path: places.socket },
     endNote: () => readEndNote(stateDir, id),

@@ -1,4 +1,4 @@
-import type { Availability, Driver, Machine, MachineInfo } from "../../core/driver.ts";
+import type { Availability, Capability, Driver, Machine, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import { controlChannel } from "../../guest/control.ts";
 import { endedError } from "../../guest/lifeline.ts";
@@ -45,7 +45,11 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
   return {
     name,
     isolation,
-    capabilities: new Set(["code", "ports"]),
+    capabilities: new Set<Capability>([
+      "code",
+      "ports",
+      ...(preset.keeps.length > 0 ? (["pause"] as const) : []),
+    ]),
     probe,
     snapshots: undefined,
     enforcement: (spec) => enforcementReport(preset, spec, overridden),
@@ -92,7 +96,7 @@ async function openMachine({ preset, stateDir }: Place, id: string): Promise<Mac
   const facts = await readFacts(places.facts);
   if (facts?.driver !== preset.name) throw await notFound(stateDir, id);
   try {
-    return await agentMachine(accessOf(places, { ...facts, own: false }));
+    return await agentMachine(accessOf(preset, places, { ...facts, own: false }));
   } catch (cause) {
     const error = SandboxError.from(cause);
     if (error.code !== "lost") throw error;
@@ -133,7 +137,6 @@ async function runningInfo(
         id,
         driver,
         template,
-        state: "running",
         metadata,
         resources,
         ...told,

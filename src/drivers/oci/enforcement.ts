@@ -15,6 +15,7 @@ export function enforcementReport(
   overridden: readonly string[],
 ): EnforcementReport {
   refuseWhatThisHostLacks(spec);
+  refusePauseThatKeepsLess(preset, spec.lease);
   const { resources, lease } = spec;
   const files = limitFiles();
   const own = preset.enforcement(spec, { resources, pidsFile: files.pids });
@@ -57,11 +58,13 @@ export function enforcementReport(
   ];
 }
 
-function leaseRows({ lifetimeMs, idleTimeoutMs, detached }: Lease): readonly Enforcement[] {
+function leaseRows(lease: Lease): readonly Enforcement[] {
+  const { lifetimeMs, idleTimeoutMs, detached, atLifetimeEnd = "end" } = lease;
+  const kept = atLifetimeEnd === "end" ? "" : `, then it is paused and keeps its ${atLifetimeEnd}`;
   return [
     {
       option: "lifetimeMs",
-      value: `${lifetimeMs} ms from its start`,
+      value: `${lifetimeMs} ms from its start${kept}`,
       by: "the supervisor's clock",
       where: "host",
     },
@@ -97,9 +100,16 @@ function escapeRow(overridden: readonly string[]): Enforcement {
   };
 }
 
-function refuseWhatThisHostLacks({ resources, egress, lease }: SandboxSpec): void {
-  if (lease.atLifetimeEnd === "memory" || lease.atLifetimeEnd === "files")
-    throw new SandboxError("unsupported", "the driver has no pause", { field: "atLifetimeEnd" });
+function refusePauseThatKeepsLess({ keeps }: Preset, { atLifetimeEnd = "end" }: Lease): void {
+  if (atLifetimeEnd === "end" || keeps.includes(atLifetimeEnd)) return;
+  throw unsupported(
+    "lease.atLifetimeEnd",
+    `no pause of this driver keeps ${atLifetimeEnd}`,
+    `ask for ${["end", ...keeps].join(" or ")}`,
+  );
+}
+
+function refuseWhatThisHostLacks({ resources, egress }: SandboxSpec): void {
   if (egress.allowOut.length > 0)
     throw unsupported(
       "egress.allowOut",

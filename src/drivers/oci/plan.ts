@@ -64,6 +64,7 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
       idleTimeoutMs: Math.round(lease.idleTimeoutMs),
       detached: lease.detached,
       ownerGraceMs,
+      atLifetimeEnd: lease.atLifetimeEnd === "end" ? "" : (lease.atLifetimeEnd ?? ""),
     },
     startTimeoutMs,
   };

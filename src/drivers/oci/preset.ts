@@ -1,5 +1,6 @@
 import type { Enforcement } from "../../core/enforcement.ts";
 import type { Isolation, Machine } from "../../core/driver.ts";
+import type { Kept } from "../../core/kept.ts";
 import type { Resources, SandboxSpec } from "../../core/spec.ts";
 import type { IdRange } from "./id-ranges.ts";
 import type { MachinePlaces } from "./layout.ts";
@@ -12,6 +13,8 @@ export interface Preset {
   readonly program: RuntimeProgram;
   /** Whether each machine has a user namespace with a range of the host's ids. */
   readonly mapsIds: boolean;
+  /** What a pause can keep, the most first. */
+  readonly keeps: readonly Kept[];
   /** How the agent follows commands; `fd`: in a control group that the supervisor lends it. */
   readonly commandGroups: "fd" | "cgroupfs";
   readonly noNewPrivileges: boolean;

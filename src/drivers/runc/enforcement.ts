@@ -30,6 +30,7 @@ export function runcEnforcement(
       by: "no_new_privs, and an empty capability bounding set",
       where: "host",
     },
+    pause,
     {
       option: "userNamespace",
       value: "own, with 65536 ids that no other sandbox has",
@@ -62,6 +63,14 @@ export function runcEnforcement(
     },
   ];
 }
+
+const pause: Enforcement = {
+  option: "pause",
+  value: "stops every process where it is",
+  by: "control group freezer, a frozen disk and its digest",
+  where: "host",
+  note: "memory stays resident until the host restarts",
+};
 
 function seccomp({ seccomp: profile }: SandboxSpec): Enforcement {
   if (profile === undefined)

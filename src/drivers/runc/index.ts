@@ -14,6 +14,7 @@ const preset: Preset = {
     mend: "npm run setup",
   },
   mapsIds: true,
+  keeps: ["memory"],
   commandGroups: "fd",
   noNewPrivileges: true,
   sudo: false,
