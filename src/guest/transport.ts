@@ -112,28 +112,23 @@ export function transport(way: Way, lifeline: Lifeline, uses: Uses): Transport {
         done();
       }
     },
-    stream(procedure, message, options = {}) {
-      const body = encodeEnvelope(message);
-      const headers = {
-        ...streamHeaders,
-        ...userHeader(options.user),
-        ...(options.deadlineMs ? { "connect-timeout-ms": Math.ceil(options.deadlineMs) } : {}),
-        "content-length": body.length,
-      };
-      return ask({
-        method: "POST",
-        path: procedure,
-        headers,
-        body,
-        signal: options.signal,
-        lasting: true,
-      });
-    },
+    stream: (procedure, message, options = {}) => ask(streamAsk(procedure, message, options)),
     close() {
       calls.destroy();
       streams.destroy();
     },
   };
+}
+
+function streamAsk(procedure: string, message: unknown, options: StreamOptions): Ask {
+  const body = encodeEnvelope(message);
+  const headers = {
+    ...streamHeaders,
+    ...userHeader(options.user),
+    ...(options.deadlineMs ? { "connect-timeout-ms": Math.ceil(options.deadlineMs) } : {}),
+    "content-length": body.length,
+  };
+  return { method: "POST", path: procedure, headers, body, signal: options.signal, lasting: true };
 }
 
 const unaryHeaders = { "content-type": "application/json", "connect-protocol-version": "1" };
