@@ -1,10 +1,10 @@
-import type { Driver, Machine } from "../core/driver.ts";
+import type { Driver, Machine, Power, Snapshots } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { AuditLog } from "./audit-log.ts";
 
 /** What happened to a machine, as seen at the seam. */
 export interface MachineEvent {
-  readonly action: "machine.create" | "machine.open" | "machine.kill" | "machine.end";
+  readonly action: `machine.${"create" | "open" | "pause" | "resume" | "snapshot" | "kill" | "end"}`;
   readonly driver: string;
   /** `null`: none was made. */
   readonly machineId: string | null;
@@ -100,12 +100,43 @@ function watched(machine: Machine, watch: Watch): Machine {
     setLifetime: (lifetimeMs) => machine.setLifetime(lifetimeMs),
     code: machine.code,
     ports: machine.ports,
-    power: machine.power,
-    snapshots: machine.snapshots,
+    power: machine.power && watchedPower(machine.id, machine.power, watch),
+    snapshots: machine.snapshots && watchedSnapshots(machine.id, machine.snapshots, watch),
     reach: machine.reach,
     ended: machine.ended,
     [Symbol.asyncDispose]: () => kill(machine, watch),
   };
+}
+
+function watchedPower(machineId: string, power: Power, watch: Watch): Power {
+  return {
+    keeps: power.keeps,
+    pause: (kept) => doing(() => power.pause(kept), { action: "machine.pause", machineId, watch }),
+    resume: (lifetimeMs) =>
+      doing(() => power.resume(lifetimeMs), { action: "machine.resume", machineId, watch }),
+  };
+}
+
+function watchedSnapshots(machineId: string, snapshots: Snapshots, watch: Watch): Snapshots {
+  return {
+    take: (name) =>
+      doing(() => snapshots.take(name), { action: "machine.snapshot", machineId, watch }),
+  };
+}
+
+interface Doing {
+  readonly action: MachineEvent["action"];
+  readonly machineId: string;
+  readonly watch: Watch;
+}
+
+/** Records what was done to a machine, whether it went well or not. What was done stays done when it cannot be recorded. */
+async function doing<T>(act: () => Promise<T>, { action, machineId, watch }: Doing): Promise<T> {
+  const { sink, about } = watch;
+  const event = { ...about, action, machineId };
+  const done = await noted(act, { sink, event });
+  await sink.record({ ...event, result: "ok" });
+  return done;
 }
 
 /** Never rejects. */

@@ -15,7 +15,7 @@ import { hostIdOf } from "./host-id.ts";
 import { harden } from "./data/server-options.ts";
 import { type Life, life } from "./life/life.ts";
 import type { Found } from "./life/recovery.ts";
-import type { TemplateCatalog } from "./life/template-catalog.ts";
+import { type TemplateCatalog, withoutSnapshots } from "./life/template-catalog.ts";
 import type { Log } from "./log.ts";
 import type { CredentialFiles } from "./tls/credentials.ts";
 import { type Door, openDoor } from "./tls/secured.ts";
@@ -86,8 +86,9 @@ async function serve(
   options: ServerOptions,
   { unlock, drain }: { readonly unlock: () => void; readonly drain: Drain },
 ): Promise<RunningServer> {
-  const { store, audit, catalog, version, defaultDriver, log } = options;
+  const { store, audit, version, defaultDriver, log } = options;
   const { server } = door;
+  const catalog = withoutSnapshots(options.catalog);
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
   const domain = options.domain(port);

@@ -38,6 +38,8 @@ export interface Snapshots {
   create(snapshot: SnapshotRecord): Promise<SnapshotRecord>;
   /** By id or by a name of the tenant's. Throws `not-found`. */
   find(idOrName: string, tenantId: string): Promise<SnapshotRecord>;
+  /** Those of the ids that there are, whoever owns them. */
+  existing(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Newest first. */
   list(options?: SnapshotListOptions): Promise<Page<SnapshotRecord>>;
   /** `false`: the tenant has none of that id. */

@@ -29,6 +29,7 @@ export function snapshots(database: StoreDatabase): Snapshots {
   return {
     create: (snapshot) => create(database, snapshot),
     find: (idOrName, tenantId) => database.read((queries) => find(queries, { idOrName, tenantId })),
+    existing: (ids) => database.read((queries) => existing(queries, ids)),
     list: (options) => database.read((queries) => list(queries, options)),
     remove: (id, tenantId) =>
       database.write(
@@ -110,6 +111,21 @@ async function find(
   if (row === undefined) throw new SandboxError("not-found", `there is no snapshot ${idOrName}`);
   const [record] = await withNames(queries, [row]);
   return record ?? recordOf(row, []);
+}
+
+const idsAtOnce = 500;
+
+async function existing(queries: Queries, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (let from = 0; from < ids.length; from += idsAtOnce) {
+    const rows = await queries
+      .selectFrom("snapshots")
+      .select("id")
+      .where("id", "in", ids.slice(from, from + idsAtOnce))
+      .execute();
+    for (const { id } of rows) found.add(id);
+  }
+  return found;
 }
 
 async function list(

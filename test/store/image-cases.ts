@@ -38,6 +38,7 @@ export function imageCases(subject: Subject): void {
       expect(await snapshots.find("s1", one.id)).toEqual({ ...older, names: ["b"] });
       expect((await refusalOf(snapshots.find("a", two.id))).code).toBe("not-found");
       expect((await refusalOf(snapshots.create(older))).code).toBe("already-exists");
+      expect([...(await snapshots.existing(["s1", "s0", "s2"]))].toSorted()).toEqual(["s1", "s2"]);
       expect(await snapshots.remove("s2", two.id)).toBe(false);
       expect(await snapshots.remove("s2", one.id)).toBe(true);
       expect((await snapshots.list({ tenantId: one.id })).records.map(({ id }) => id)).toEqual([

@@ -17,13 +17,19 @@ const mendable: ReadonlySet<ErrorCode> = new Set([
 
 /** An error as clients of the control plane take it: the status again in the body. What went wrong inside stays inside. */
 export function failureAnswer(cause: unknown, requestId: string): Answer {
+  const body = wireErrorOf(cause, `something went wrong; request ${requestId}`);
+  return { status: body.code, body, headers: waiting(SandboxError.from(cause)) };
+}
+
+/** An error as it stands in a body. `internal` is what is said of one that nobody outside can mend. */
+export function wireErrorOf(cause: unknown, internal: string = "something went wrong"): WireError {
   const error = SandboxError.from(cause);
-  const status = meanings[error.code].http;
-  const said =
-    error.code === "internal" ? `something went wrong; request ${requestId}` : error.message;
+  const said = error.code === "internal" ? internal : error.message;
   const isMendable = error.mend !== undefined && mendable.has(error.code);
-  const message = isMendable ? `${said} (${error.mend})` : said;
-  return { ...refusal(status, message), headers: waiting(error) };
+  return {
+    code: meanings[error.code].http,
+    message: isMendable ? `${said} (${error.mend})` : said,
+  };
 }
 
 /** Seconds until the same call may succeed, where that is known. */

@@ -1,6 +1,7 @@
-import { SandboxError } from "../../core/errors.ts";
-import type { Capability } from "../../core/driver.ts";
-import { fork, newSnapshot, pause } from "../../wire/control/requests.ts";
+import { z } from "zod";
+import type { WireForkResult } from "../../wire/control/answers.ts";
+import { type ForkRequest, fork, newSnapshot, pause } from "../../wire/control/requests.ts";
+import { wireErrorOf } from "./failure.ts";
 import {
   type Answer,
   type Call,
@@ -9,7 +10,9 @@ import {
   operation,
   operationWith,
 } from "./operation.ts";
+import { parsedAs } from "./parsed-as.ts";
 import { sandboxIdIn } from "./sandbox-id.ts";
+import { wireSandbox, wireSnapshot } from "./shapes.ts";
 
 export const powerOperations: readonly Operation[] = [
   operationWith(
@@ -29,12 +32,17 @@ export const powerOperations: readonly Operation[] = [
       success: 201,
       request: newSnapshot,
     },
-    (control, call) => lacking(control, call, "snapshot"),
+    async ({ life }, call) => {
+      const { tenant } = call.by;
+      const request = { tenant, name: call.body.name ?? undefined };
+      const snapshot = await life.snapshot(sandboxIdIn(call), request);
+      return { status: 201, body: wireSnapshot(snapshot, tenant) };
+    },
   ),
   operationWith(
     "POST /sandboxes/:id/fork",
     { name: "sandbox.fork", summary: "make copies of a sandbox", success: 201, request: fork },
-    (control, call) => lacking(control, call, "snapshot"),
+    forks,
   ),
   operation(
     "GET /snapshots",
@@ -43,33 +51,36 @@ export const powerOperations: readonly Operation[] = [
   ),
 ];
 
-/** Throws `not-found` first, so that nobody learns of another's sandbox; then `unsupported`: no driver here has the power. */
-async function lacking(
-  { life }: Control,
-  call: Call<unknown>,
-  capability: Capability,
-): Promise<never> {
-  const { driver } = await life.present(sandboxIdIn(call), call.by.tenant.id);
-  throw new SandboxError("unsupported", `the driver ${driver.name} has no ${capability} yet`, {
-    field: capability,
+/** One entry for each copy: the sandbox, or why there is none. */
+async function forks({ life, store }: Control, call: Call<ForkRequest>): Promise<Answer> {
+  const { by, signal, body } = call;
+  const request = { by, signal, count: body.count, seconds: body.timeout };
+  const made = await life.fork(sandboxIdIn(call), request);
+  const results = made.map(async (each): Promise<WireForkResult> => {
+    if (each.status === "rejected") return { error: wireErrorOf(each.reason) };
+    return { sandbox: wireSandbox(each.value, await store.sandboxes.secrets(each.value.id)) };
   });
+  return { status: 201, body: await Promise.all(results) };
 }
 
-async function snapshots({ store }: Control, { by, query }: Call<undefined>): Promise<Answer> {
-  const [sandboxId] = query("sandboxID");
-  const [name] = query("name");
-  const [token] = query("nextToken");
-  const [limit] = query("limit");
-  const page = await store.snapshots.list({
-    tenantId: by.tenant.id,
-    ...(sandboxId === undefined ? {} : { sandboxId }),
-    ...(name === undefined ? {} : { name }),
-    ...(token === undefined ? {} : { token }),
-    ...(limit === undefined ? {} : { limit: Number(limit) }),
+const pageAsked = z.object({
+  sandboxId: z.string().min(1).max(64).exactOptional(),
+  name: z.string().min(1).max(256).exactOptional(),
+  token: z.string().min(1).max(1024).exactOptional(),
+  limit: z.coerce.number().int().min(1).max(100).exactOptional(),
+});
+
+async function snapshots({ life }: Control, { by, query }: Call<undefined>): Promise<Answer> {
+  const names = { sandboxId: "sandboxID", name: "name", token: "nextToken", limit: "limit" };
+  const given = Object.entries(names).flatMap(([field, name]) => {
+    const [value] = query(name);
+    return value === undefined || value === "" ? [] : [[field, value] as const];
   });
+  const asked = parsedAs(pageAsked, Object.fromEntries(given));
+  const page = await life.snapshots({ ...asked, tenant: by.tenant });
   return {
     status: 200,
-    body: page.records.map(({ id, names }) => ({ snapshotID: id, names })),
+    body: page.records.map((record) => wireSnapshot(record, by.tenant)),
     headers: page.nextToken === undefined ? {} : { "x-next-token": page.nextToken },
   };
 }

@@ -8,6 +8,8 @@ import {
   newSandboxV2,
 } from "../../wire/control/new-sandbox.ts";
 import type { SandboxState } from "../../store/state-moves.ts";
+import type { Life } from "../life/life.ts";
+import type { Tenant } from "../../store/tenant.ts";
 import type { Wish } from "../life/wanted.ts";
 import { ownName } from "../life/template-catalog.ts";
 import {
@@ -103,6 +105,12 @@ function listAsked(call: Call<unknown>): Asked {
   return parsedAs(listQuery, { ...Object.fromEntries(given), states: call.query("state") });
 }
 
+/** By which sandboxes of a template or of the tenant's snapshot are known. */
+async function originNamed(life: Life, asked: string, tenant: Tenant): Promise<string> {
+  const [snapshot] = (await life.snapshots({ tenant, name: asked })).records;
+  return snapshot?.id ?? ownName(asked);
+}
+
 async function list(
   { store, life }: Control,
   { by }: Call<unknown>,
@@ -112,7 +120,9 @@ async function list(
     tenantId: by.tenant.id,
     hosts: [life.host],
     ...(asked.metadata === undefined ? {} : { metadata: asked.metadata }),
-    ...(asked.template === undefined ? {} : { template: ownName(asked.template) }),
+    ...(asked.template === undefined
+      ? {}
+      : { template: await originNamed(life, asked.template, by.tenant) }),
     ...(asked.startedAfter === undefined ? {} : { startedAfter: asked.startedAfter }),
   };
   const page = await store.sandboxes.list({

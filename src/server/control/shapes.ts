@@ -5,8 +5,12 @@ import type {
   WireMetric,
   WireSandbox,
   WireSandboxDetail,
+  WireSnapshot,
 } from "../../wire/control/answers.ts";
+import type { SnapshotRecord } from "../../store/snapshot-record.ts";
+import type { Tenant } from "../../store/tenant.ts";
 import { reportedNetwork } from "../life/network.ts";
+import { publicNames } from "../life/snapshot-name.ts";
 
 /** Clients once told nodes apart by it. */
 const clientID = "cofferdam";
@@ -26,6 +30,11 @@ export function wireSandbox(record: SandboxRecord, secrets: SandboxSecrets): Wir
 
 function tokenOf({ envdAccessToken }: SandboxSecrets): { readonly envdAccessToken?: string } {
   return envdAccessToken === null ? {} : { envdAccessToken };
+}
+
+export function wireSnapshot(record: SnapshotRecord, tenant: Tenant): WireSnapshot {
+  const { snapshotId, names } = publicNames(record, tenant);
+  return { snapshotID: snapshotId, names, kept: record.kept };
 }
 
 export function wireListed(record: SandboxRecord): WireListedSandbox {

@@ -21,13 +21,18 @@ export const templateOperations: readonly Operation[] = [
 ];
 
 /** What other tenants keep to themselves is told to exist, and no more: names are one space. */
-async function alias({ store, catalog }: Control, call: Call<undefined>): Promise<Answer> {
+async function alias({ life, store, catalog }: Control, call: Call<undefined>): Promise<Answer> {
   const asked = call.param("alias");
   const name = ownName(asked);
   const known = await store.templates.find(name);
   if (known !== undefined && !isVisible(known, call.by.tenant.id))
     throw new SandboxError("denied", `the template ${JSON.stringify(name)} is another's`);
-  if ((await catalog.find(known?.name ?? name)) === undefined) throw noTemplate(asked);
+  if ((await catalog.find(known?.name ?? name)) === undefined) {
+    const { tenant } = call.by;
+    const [snapshot] = (await life.snapshots({ tenant, name: asked })).records;
+    if (snapshot === undefined) throw noTemplate(asked);
+    return { status: 200, body: { templateID: snapshot.id, public: false } };
+  }
   return { status: 200, body: { templateID: name, public: known?.isPublic ?? true } };
 }
 
@@ -73,11 +78,13 @@ function wireTemplate({ name, resources, digest, createdAt }: TemplateFacts): Wi
   };
 }
 
-/** Removes the tenant's own; the host's templates are removed on the host. */
-async function remove({ store, catalog }: Control, call: Call<undefined>): Promise<Answer> {
+/** Removes the tenant's own template or snapshot; the host's templates are removed on the host. */
+async function remove(control: Control, call: Call<undefined>): Promise<Answer> {
+  const { life, store, catalog } = control;
   const asked = call.param("template");
   const tenantId = call.by.tenant.id;
   if (await store.templates.remove(asked, tenantId)) return { status: 204 };
+  if (await life.removeSnapshot(asked, call.by.tenant)) return { status: 204 };
   const known = await store.templates.find(ownName(asked));
   const isHosts = (known?.tenantId ?? null) === null;
   if (isHosts && (await catalog.find(ownName(asked))) !== undefined)

@@ -1,137 +1,101 @@
-import type { Driver, Machine } from "../../core/driver.ts";
+import type { Driver } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
-import type { SandboxSpec } from "../../core/spec.ts";
-import type { NewSandbox as NewRow, SandboxRecord } from "../../store/sandbox-record.ts";
-import type { Authenticated } from "../../store/api-key.ts";
-import { begin } from "./live.ts";
+import type { Resources } from "../../core/spec.ts";
+import { invalid } from "../../core/validate.ts";
+import type { SandboxRecord } from "../../store/sandbox-record.ts";
+import type { Tenant } from "../../store/tenant.ts";
+import { type Asked, makeSandbox } from "./make.ts";
 import { networkOf } from "./network.ts";
 import { type LifeParts, driverNamed } from "./parts.ts";
-import { newSandboxId, newToken } from "./secrets.ts";
-import { type TemplateFacts, ownName } from "./template-catalog.ts";
-import {
-  type Wish,
-  driverKey,
-  lifetimeOf,
-  metadataOf,
-  requireEnforced,
-  requirePossible,
-  specOf,
-} from "./wanted.ts";
+import { driverNameOf } from "./snapshot-name.ts";
+import { findSnapshot } from "./snapshots.ts";
+import { ownName } from "./template-catalog.ts";
+import { type Wish, driverKey, lifetimeOf, metadataOf, requirePossible, specOf } from "./wanted.ts";
 
-/** Makes a sandbox: its row is written before its machine is made, so that no machine is ever without one. */
+/** Makes a sandbox of a template or a snapshot, as it was wished for. */
 export async function createSandbox(
   parts: LifeParts,
   wish: Wish,
-  { by, signal }: { readonly by: Authenticated; readonly signal: AbortSignal },
+  asked: Asked,
 ): Promise<SandboxRecord> {
-  const template = await templateOf(parts, wish, by.tenant.id);
-  const driver = driverOf(parts, wish, template.defaultDriver);
+  const { tenant } = asked.by;
+  const origin = await originOf(parts, wish, tenant);
+  const driver = driverOf(parts, wish, origin);
   requirePossible(wish, driver);
   const network = networkOf(wish.network ?? {}, driver, wish.secure);
-  const id = newSandboxId();
-  const accessToken = wish.secure ? newToken() : "";
-  const lifetimeMs = lifetimeOf(wish.timeout, by.tenant.limits);
-  const spec = specOf(wish, { id, accessToken, lifetimeMs, template });
-  requireEnforced(spec, driver);
-  using _ = await parts.memory.reserve(spec.resources.memoryMiB);
-  const now = Date.now();
-  const secrets = {
-    envdAccessToken: wish.secure ? accessToken : null,
-    trafficAccessToken: network.allowPublicTraffic ? null : newToken(),
-    envs: spec.envs,
-  };
-  const row: NewRow = {
-    id,
-    tenantId: by.tenant.id,
-    keyId: by.key.id,
-    host: parts.host,
-    driver: driver.name,
-    template: template.name,
-    metadata: metadataOf(wish),
-    resources: spec.resources,
-    startedAt: new Date(now).toISOString(),
-    endAt: new Date(now + lifetimeMs).toISOString(),
-    lifetimeMs,
-    idleTimeoutMs: wish.idleTimeoutMs ?? 0,
-    onTimeout: wish.autoPause === true ? "pause" : "kill",
-    pauseKeeps: wish.autoPauseMemory === false ? "files" : "memory",
-    autoResume: wish.autoResume?.enabled === true,
-    domain: parts.domain,
-    network,
-    secrets,
-  };
-  parts.making.add(id);
-  try {
-    await parts.store.sandboxes.create(row);
-    const { machine, record } = await made(parts, { id, driver, spec, signal });
-    begin(parts.live.add({ record, secrets }, machine), record);
-    return record;
-  } finally {
-    parts.making.delete(id);
-  }
+  const lifetimeMs = lifetimeOf(wish.timeout, tenant.limits);
+  const plan = {
+    driver,
+    spec: specOf(wish, { lifetimeMs, template: origin.name, resources: origin.resources }),
+    secure: wish.secure,
+    isPublic: network.allowPublicTraffic,
+    row: {
+      template: origin.shown,
+      metadata: metadataOf(wish),
+      network,
+      idleTimeoutMs: wish.idleTimeoutMs ?? 0,
+      onTimeout: wish.autoPause === true ? "pause" : "kill",
+      pauseKeeps: wish.autoPauseMemory === false ? "files" : "memory",
+      autoResume: wish.autoResume?.enabled === true,
+    },
+  } as const;
+  return makeSandbox(parts, plan, asked);
 }
 
-interface Making {
-  readonly id: string;
-  readonly driver: Driver;
-  readonly spec: SandboxSpec;
-  readonly signal: AbortSignal;
+/** What a sandbox is made from. */
+interface Origin {
+  /** By which the driver knows it. */
+  readonly name: string;
+  /** By which clients do. */
+  readonly shown: string;
+  /** Limits where nobody says. */
+  readonly resources: Partial<Resources>;
+  /** `null`: any driver, and the server's where nobody says. */
+  readonly driver: string | null;
+  /** Whether no other driver can use it. */
+  readonly isOfDriver: boolean;
 }
 
-/** The machine, with its row confirmed; whatever fails, neither is left. */
-async function made(
-  { store, log }: LifeParts,
-  { id, driver, spec, signal }: Making,
-): Promise<{ readonly machine: Machine; readonly record: SandboxRecord }> {
-  let machine: Machine | undefined;
-  try {
-    machine = await driver.create(spec, signal);
-    const { endAt, protocolVersion } = await machine.info();
-    const record = await store.sandboxes.move(id, {
-      from: "creating",
-      to: "running",
-      changes: { endAt: endAt.toISOString(), agentVersion: protocolVersion },
-    });
-    return { machine, record };
-  } catch (cause) {
-    await undo().catch((failure: unknown) =>
-      log("error", "a creation is undone later", {
-        sandboxId: id,
-        error: SandboxError.from(failure).message,
-      }),
-    );
-    throw cause;
-
-    async function undo(): Promise<void> {
-      await machine?.[Symbol.asyncDispose]();
-      const endReason = `not made: ${SandboxError.from(cause).code}`;
-      await store.sandboxes.move(id, { from: "creating", to: "ended", changes: { endReason } });
-    }
-  }
-}
-
-type Chosen = TemplateFacts & { readonly defaultDriver: string | null };
-
-/** The template that the tenant may use by this name. Throws `not-found`. */
-async function templateOf(
-  { store, catalog }: LifeParts,
-  { templateID }: Wish,
-  tenantId: string,
-): Promise<Chosen> {
+/** The template or snapshot that the tenant may use by this name. Throws `not-found`. */
+async function originOf(parts: LifeParts, { templateID }: Wish, tenant: Tenant): Promise<Origin> {
+  const { store, catalog } = parts;
   const name = ownName(templateID);
   const known = await store.templates.find(name);
-  const isOthers = known !== undefined && known.tenantId !== null && known.tenantId !== tenantId;
+  const isOthers = known !== undefined && known.tenantId !== null && known.tenantId !== tenant.id;
   const facts = isOthers && !known.isPublic ? undefined : await catalog.find(known?.name ?? name);
-  if (facts !== undefined) return { ...facts, defaultDriver: known?.defaultDriver ?? null };
+  if (facts !== undefined)
+    return {
+      name: facts.name,
+      shown: facts.name,
+      resources: facts.resources,
+      driver: known?.defaultDriver ?? null,
+      isOfDriver: false,
+    };
+  const snapshot = await findSnapshot(parts, templateID, tenant);
+  if (snapshot !== undefined) {
+    const { id, resources, driver } = snapshot;
+    return { name: driverNameOf(id), shown: id, resources, driver, isOfDriver: true };
+  }
   throw new SandboxError("not-found", `template '${templateID.slice(0, 128)}' not found`, {
     field: "templateID",
     mend: "`cofferdam template ls` on the server's host lists those that are there",
   });
 }
 
-function driverOf(parts: LifeParts, wish: Wish, ofTemplate: string | null): Driver {
-  if (wish.driver != null) return driverNamed(parts, wish.driver, "driver");
-  const asked = wish.metadata?.[driverKey];
-  if (asked !== undefined) return driverNamed(parts, asked, `metadata.${driverKey}`);
-  return driverNamed(parts, ofTemplate ?? parts.defaultDriver, "templateID");
+function driverOf(parts: LifeParts, wish: Wish, origin: Origin): Driver {
+  const { field, name } = driverAsked(wish);
+  if (name === undefined)
+    return driverNamed(parts, origin.driver ?? parts.defaultDriver, "templateID");
+  const driver = driverNamed(parts, name, field);
+  if (origin.isOfDriver && driver.name !== origin.driver)
+    throw invalid(field, `the snapshot is of the driver ${origin.driver}, and no other can use it`);
+  return driver;
+}
+
+function driverAsked({ driver, metadata }: Wish): {
+  readonly field: string;
+  readonly name: string | undefined;
+} {
+  if (driver != null) return { field: "driver", name: driver };
+  return { field: `metadata.${driverKey}`, name: metadata?.[driverKey] };
 }

@@ -91,7 +91,8 @@ async function endThen(
   return record;
 }
 
-function runningOnly(record: SandboxRecord): SandboxRecord {
+/** Throws `conflict` for one that is paused. */
+export function runningOnly(record: SandboxRecord): SandboxRecord {
   if (record.state === "running") return record;
   throw new SandboxError("conflict", `sandbox ${record.id} is paused`, {
     field: "state",

@@ -1,8 +1,9 @@
 import type { AuditLog } from "../../audit/audit-log.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Driver } from "../../core/driver.ts";
-import type { Authenticated } from "../../store/api-key.ts";
 import type { MetricsSample } from "../../store/metrics-samples.ts";
+import type { Page } from "../../store/paging.ts";
+import type { SnapshotRecord } from "../../store/snapshot-record.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { Store } from "../../store/store.ts";
 import type { Tenant } from "../../store/tenant.ts";
@@ -11,6 +12,8 @@ import type { Kept } from "../../core/kept.ts";
 import type { Find, SandboxToken } from "../data/target.ts";
 import type { Log } from "../log.ts";
 import { createSandbox } from "./create.ts";
+import { type ForkRequest, type Forked, forkSandbox } from "./fork.ts";
+import type { Asked } from "./make.ts";
 import { hostMemory } from "./host-memory.ts";
 import {
   type ConnectRequest,
@@ -29,6 +32,13 @@ import type { LifeParts } from "./parts.ts";
 import { type Found, lookRound } from "./recovery.ts";
 import { sampleOf, sampler } from "./sampling.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
+import {
+  type SnapshotQuery,
+  listSnapshots,
+  removeSnapshot,
+  sweepSnapshots,
+  takeSnapshot,
+} from "./snapshots.ts";
 import { door } from "./wake.ts";
 import type { Wish } from "./wanted.ts";
 
@@ -61,10 +71,18 @@ export interface Life {
   readonly defaultDriver: string;
   /** Stands in the rows of sandboxes that are here. */
   readonly host: string;
-  create(
-    wish: Wish,
-    asked: { readonly by: Authenticated; readonly signal: AbortSignal },
-  ): Promise<SandboxRecord>;
+  create(wish: Wish, asked: Asked): Promise<SandboxRecord>;
+  /** Makes copies of one that runs, each of which comes to be or fails on its own. Throws `conflict`, `unsupported`. */
+  fork(id: string, request: ForkRequest): Promise<readonly Forked[]>;
+  /** Makes a template of one that runs. Throws `conflict`, `unsupported`, `already-exists` for a template's name. */
+  snapshot(
+    id: string,
+    request: { readonly tenant: Tenant; readonly name: string | undefined },
+  ): Promise<SnapshotRecord>;
+  /** The tenant's snapshots on this host, newest first. */
+  snapshots(query: SnapshotQuery): Promise<Page<SnapshotRecord>>;
+  /** `false`: the tenant has none of this id or name. */
+  removeSnapshot(idOrName: string, tenant: Tenant): Promise<boolean>;
   /** Lets it live at least so long from now, and resumes it first where it is paused. */
   connect(id: string, request: ConnectRequest): Promise<Connected>;
   /** Stops it and keeps it. Throws `conflict` for one that is paused, `unsupported`. */
@@ -110,6 +128,10 @@ export function life(options: LifeOptions): Life {
     defaultDriver,
     host,
     create: (wish, asked) => createSandbox(parts, wish, asked),
+    fork: (id, request) => forkSandbox(parts, id, request),
+    snapshot: (id, request) => takeSnapshot(parts, id, request),
+    snapshots: (query) => listSnapshots(parts, query),
+    removeSnapshot: (idOrName, tenant) => removeSnapshot(parts, idOrName, tenant),
     connect: (id, request) => connect(parts, id, request),
     pause: (id, request) => pause(parts, id, request),
     extend: (id, request) => extend(parts, id, request),
@@ -151,7 +173,7 @@ function partsOf(options: LifeOptions): LifeParts {
     expire: (sandbox, why) => expire(parts, sandbox, why),
   });
   const memory = hostMemory({ promisedMiB: () => promisedMiB(live), overcommit });
-  const parts: LifeParts = { ...options, live, memory, making: new Set() };
+  const parts: LifeParts = { ...options, live, memory, making: new Set(), taking: new Set() };
   return parts;
 }
 
@@ -180,6 +202,7 @@ function driverOf({ drivers }: LifeParts, { driver: name, id }: SandboxRecord): 
 
 async function tidy(parts: LifeParts): Promise<void> {
   await lookRound(parts);
+  await sweepSnapshots(parts);
   const before = new Date(Date.now() - keepEndedMs).toISOString();
   await parts.store.sandboxes.forgetEndedBefore(before);
   for (const driver of parts.drivers.values()) await driver.sweep();

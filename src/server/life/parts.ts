@@ -24,6 +24,8 @@ export interface LifeParts {
   readonly memory: HostMemory;
   /** Ids of sandboxes that are being made now. */
   readonly making: Set<string>;
+  /** Ids of snapshots that are being taken now. */
+  readonly taking: Set<string>;
   readonly log: Log;
 }
 

@@ -1,4 +1,5 @@
 import type { Resources } from "../../core/spec.ts";
+import { snapshotIdIn } from "./snapshot-name.ts";
 
 /** A template that this host has. */
 export interface TemplateFacts {
@@ -15,6 +16,14 @@ export interface TemplateCatalog {
   /** `undefined`: none has the name. */
   find(name: string): Promise<TemplateFacts | undefined>;
   list(): Promise<readonly TemplateFacts[]>;
+}
+
+/** A catalog that knows nothing of servers' snapshots: those have owners. */
+export function withoutSnapshots(catalog: TemplateCatalog): TemplateCatalog {
+  return {
+    find: async (name) => (snapshotIdIn(name) === undefined ? catalog.find(name) : undefined),
+    list: async () => (await catalog.list()).filter(({ name }) => snapshotIdIn(name) === undefined),
+  };
 }
 
 /** Names by which clients know templates of ours. */

@@ -1,13 +1,12 @@
 import { SandboxError } from "../../core/errors.ts";
 import type { Driver } from "../../core/driver.ts";
 import { type SandboxOptions, parseSandboxOptions } from "../../core/options.ts";
-import type { SandboxSpec } from "../../core/spec.ts";
+import type { Resources, SandboxSpec } from "../../core/spec.ts";
 import { invalid } from "../../core/validate.ts";
 import type { TenantLimits } from "../../store/tenant.ts";
 import type { NewOwnSandbox } from "../../wire/control/new-sandbox.ts";
 import { unsupported } from "./network.ts";
 import { serverMark } from "./parts.ts";
-import type { TemplateFacts } from "./template-catalog.ts";
 
 /** A request for a sandbox, whichever version of the protocol it came by. */
 export interface Wish extends NewOwnSandbox {
@@ -70,17 +69,20 @@ export function lifetimeOf(seconds: number, { maxLifetimeMs }: TenantLimits): nu
 }
 
 export interface SpecFacts {
-  readonly id: string;
-  readonly accessToken: string;
   readonly lifetimeMs: number;
-  readonly template: TemplateFacts;
+  /** By which the driver knows it. */
+  readonly template: string;
+  /** Limits where nobody says. */
+  readonly resources: Partial<Resources>;
 }
 
 /** What the driver is asked for. Throws `invalid` with the field as the wire names it. */
-export function specOf(wish: Wish, facts: SpecFacts): SandboxSpec {
-  const { template, lifetimeMs, id, accessToken } = facts;
+export function specOf(
+  wish: Wish,
+  { template, lifetimeMs, resources }: SpecFacts,
+): Omit<SandboxSpec, "id" | "accessToken"> {
   const options: SandboxOptions = {
-    template: template.name,
+    template,
     lifetimeMs,
     detached: true,
     envs: wish.envVars ?? {},
@@ -88,12 +90,12 @@ export function specOf(wish: Wish, facts: SpecFacts): SandboxSpec {
     ...(wish.resources == null ? {} : { resources: wish.resources }),
   };
   try {
-    const spec = parseSandboxOptions(options, template.resources);
+    const spec = parseSandboxOptions(options, resources);
     const { autoPause, autoPauseMemory } = wish;
     const kept = autoPauseMemory === false ? "files" : "memory";
     const atLifetimeEnd = autoPause === true ? kept : "end";
     const lease = { ...spec.lease, idleTimeoutMs: 0, atLifetimeEnd } as const;
-    return { ...spec, lease, id, accessToken };
+    return { ...spec, lease };
   } catch (cause) {
     throw inWireWords(cause);
   }

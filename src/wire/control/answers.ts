@@ -17,6 +17,17 @@ export interface WireSandbox {
   readonly domain: string | null;
 }
 
+/** What came of one copy of a sandbox. */
+export type WireForkResult = { readonly sandbox: WireSandbox } | { readonly error: WireError };
+
+export interface WireSnapshot {
+  /** Usable as a sandbox's `templateID`. */
+  readonly snapshotID: string;
+  readonly names: readonly string[];
+  /** Ours: whether its processes are in it, or its files alone. */
+  readonly kept: "memory" | "files";
+}
+
 /** A sandbox in a list. */
 export interface WireListedSandbox {
   readonly sandboxID: string;

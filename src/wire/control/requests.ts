@@ -52,7 +52,13 @@ export const newSnapshot: z.ZodType<{ readonly name?: string | null | undefined 
   name: z.string().min(1).max(128).nullish(),
 });
 
-export const fork: z.ZodType<{ readonly count: number; readonly timeout: number }> = z.object({
+export interface ForkRequest {
+  readonly count: number;
+  /** Seconds from now. */
+  readonly timeout: number;
+}
+
+export const fork: z.ZodType<ForkRequest> = z.object({
   count: z.number().int().min(1).max(100).default(1),
   timeout: lifetime.default(15),
 });
