@@ -65,12 +65,10 @@ func (s *Service) closeStdin(_ *connect.Call, request *selectRequest) (*empty, *
 }
 
 type streamMessage struct {
-	Event struct {
-		Start *selectRequest `json:"start"`
-		Data  *struct {
-			Input *Input `json:"input"`
-		} `json:"data"`
-	} `json:"event"`
+	Start *selectRequest `json:"start"`
+	Data  *struct {
+		Input *Input `json:"input"`
+	} `json:"data"`
 }
 
 // streamInput takes many inputs on one request: the process first, then data.
@@ -95,20 +93,20 @@ func (s *Service) takeInputs(request *http.Request) *connect.Error {
 		if err != nil || json.Unmarshal(raw, &message) != nil {
 			return badRequest("the stream holds something that is no enveloped message")
 		}
-		if message.Event.Start != nil {
-			found, failure := s.findLiving(message.Event.Start.Process)
+		if message.Start != nil {
+			found, failure := s.findLiving(message.Start.Process)
 			if failure != nil {
 				return failure
 			}
 			process = found
 		}
-		if message.Event.Data == nil || message.Event.Data.Input == nil {
+		if message.Data == nil || message.Data.Input == nil {
 			continue
 		}
 		if process == nil {
 			return badRequest("the stream begins with data and not with a process")
 		}
-		if failure := process.feed(request.Context(), message.Event.Data.Input); failure != nil {
+		if failure := process.feed(request.Context(), message.Data.Input); failure != nil {
 			return failure
 		}
 	}

@@ -129,18 +129,58 @@ func pidsOf(text string) (pids []int) {
 func TestTheDeadlineEndsTheTreeAndIsTold(t *testing.T) {
 	server := serve(t)
 	mark := "98763." + strconv.Itoa(os.Getpid())
-	var end event
+	var last event
 	start(t, server, script("setsid sleep "+mark+" & echo begun; sleep "+mark), 400, func(one event) bool {
-		if one.Event.End != nil {
-			end = one
-		}
+		last = one
 		return true
 	})
-	if end.Event.End == nil || end.Event.End.Reason != "timed-out" || end.Event.End.Signal != "SIGKILL" {
-		t.Errorf("%+v", end.Event.End)
+	if last.Event.End != nil || last.Error == nil || last.Error.Code != "deadline_exceeded" {
+		t.Errorf("%+v", last)
 	}
 	if left := pidsOf("sleep " + mark); len(left) != 0 {
 		t.Errorf("left: %v", left)
+	}
+}
+
+func TestInputIsStreamedInOrder(t *testing.T) {
+	server := serve(t)
+	var output []byte
+	ask := script("cat")
+	ask["stdin"] = true
+	start(t, server, ask, 0, func(one event) bool {
+		if one.Event.Start != nil {
+			pid := strconv.Itoa(one.Event.Start.PID)
+			stream := envelope(`{"start":{"process":{"pid":` + pid + `}}}`)
+			stream = append(stream, envelope(`{"data":{"input":{"stdin":"Zmly"}}}`)...)
+			stream = append(stream, envelope(`{"keepalive":{}}`)...)
+			stream = append(stream, envelope(`{"data":{"input":{"stdin":"c3Q="}}}`)...)
+			send(t, server.URL+"/process.Process/StreamInput", "application/connect+json", stream)
+			send(t, server.URL+"/process.Process/CloseStdin", "application/json", []byte(`{"process":{"pid":`+pid+`}}`))
+		}
+		if one.Event.Data != nil {
+			output = append(output, one.Event.Data.Stdout...)
+		}
+		return true
+	})
+	if string(output) != "first" {
+		t.Errorf("%q", output)
+	}
+}
+
+func envelope(text string) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{0}, uint32(len(text))), text...)
+}
+
+func send(t *testing.T, url, kind string, body []byte) {
+	t.Helper()
+	response, err := http.Post(url, kind, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	raw, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != http.StatusOK || bytes.Contains(raw, []byte("error")) {
+		t.Errorf("%d %s %v", response.StatusCode, raw, err)
 	}
 }
 

@@ -35,6 +35,7 @@ type running struct {
 	mutex      sync.Mutex
 	listeners  map[*listener]struct{}
 	end        []byte
+	reason     child.Reason
 	endedAt    time.Time
 	pumps      sync.WaitGroup
 }
@@ -68,6 +69,13 @@ func (r *running) endEvent() []byte {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
 	return r.end
+}
+
+// wasTimedOut is for the caller who set the time; others hear of an end like any other.
+func (r *running) wasTimedOut() bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return r.end != nil && r.reason == child.TimedOut
 }
 
 func (r *running) send(event []byte) {
@@ -154,6 +162,7 @@ func (r *running) follow(outputs []*os.File) {
 	r.closeInput()
 	r.mutex.Lock()
 	r.end = endEvent(end)
+	r.reason = end.Reason
 	r.endedAt = time.Now()
 	listeners := r.listeners
 	r.listeners = nil

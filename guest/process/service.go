@@ -138,7 +138,14 @@ func (s *Service) serveStart(call *connect.Call, request *startRequest, out *con
 	}
 	one := process.listen()
 	process.begin()
-	return relay(call.Context, process, one, out)
+	failure = relay(call.Context, process, one, out)
+	if failure == nil && process.wasTimedOut() {
+		return connect.Errorf(connect.DeadlineExceeded, "the command took longer than its time-out")
+	}
+	if failure == nil && process.isOver() {
+		_ = out.Queue(process.endEvent())
+	}
+	return failure
 }
 
 func (s *Service) serveConnect(call *connect.Call, request *selectRequest, out *connect.Sender) *connect.Error {
@@ -146,10 +153,14 @@ func (s *Service) serveConnect(call *connect.Call, request *selectRequest, out *
 	if failure != nil {
 		return failure
 	}
-	return relay(call.Context, process, process.listen(), out)
+	failure = relay(call.Context, process, process.listen(), out)
+	if failure == nil && process.isOver() {
+		_ = out.Queue(process.endEvent())
+	}
+	return failure
 }
 
-// relay sends events until the end or until the client leaves; the process does not mind.
+// relay sends events up to the end, or until the client leaves; the process does not mind.
 func relay(ctx context.Context, process *running, one *listener, out *connect.Sender) *connect.Error {
 	defer process.leave(one)
 	if out.SendRaw(startEvent(process.child.PID)) != nil {
@@ -159,7 +170,6 @@ func relay(ctx context.Context, process *running, one *listener, out *connect.Se
 		select {
 		case event, open := <-one.events:
 			if !open {
-				_ = out.Queue(process.endEvent())
 				return nil
 			}
 			if out.SendRaw(event) != nil {
