@@ -37,6 +37,8 @@ export interface AuditQuery {
   readonly tenantId?: string;
   readonly sandboxId?: string;
   readonly action?: string;
+  /** Of any action but these. */
+  readonly actionsBut?: readonly string[];
   /** RFC 3339, included. */
   readonly since?: string;
   /** RFC 3339, excluded. */

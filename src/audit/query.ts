@@ -10,6 +10,7 @@ const querySchema: z.ZodType<AuditQuery> = z.strictObject({
   tenantId: shortText.exactOptional(),
   sandboxId: shortText.exactOptional(),
   action: shortText.exactOptional(),
+  actionsBut: z.array(shortText).min(1).max(100).exactOptional(),
   since: time.exactOptional(),
   until: time.exactOptional(),
   limit: z.number().exactOptional(),
@@ -21,12 +22,13 @@ export async function queryAudit(
   queries: Queries,
   asked: AuditQuery = {},
 ): Promise<Page<AuditRecord>> {
-  const { tenantId, sandboxId, action, since, until, token, ...rest } = parsed(querySchema, asked);
+  const { tenantId, sandboxId, since, until, token, ...rest } = parsed(querySchema, asked);
   const limit = limitOf(rest.limit);
   let query = queries.selectFrom("audit").selectAll();
   if (tenantId !== undefined) query = query.where("tenant_id", "=", tenantId);
   if (sandboxId !== undefined) query = query.where("sandbox_id", "=", sandboxId);
-  if (action !== undefined) query = query.where("action", "=", action);
+  if (rest.action !== undefined) query = query.where("action", "=", rest.action);
+  if (rest.actionsBut !== undefined) query = query.where("action", "not in", rest.actionsBut);
   if (since !== undefined) query = query.where("at", ">=", since);
   if (until !== undefined) query = query.where("at", "<", until);
   if (token !== undefined) query = query.where("seq", "<", numberOf(token));

@@ -1,4 +1,5 @@
 import { leaseOperations } from "./leases.ts";
+import { logOperations } from "./logs.ts";
 import type { Operation } from "./operation.ts";
 import { ownOperations } from "./own.ts";
 import { powerOperations } from "./powers.ts";
@@ -11,6 +12,7 @@ import { unsupportedOperations } from "./unsupported.ts";
 export const operations: readonly Operation[] = [
   ...ownOperations,
   ...reportOperations,
+  ...logOperations,
   ...sandboxOperations,
   ...leaseOperations,
   ...powerOperations,

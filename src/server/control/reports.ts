@@ -1,9 +1,7 @@
 import { z } from "zod";
 import { SandboxError } from "../../core/errors.ts";
 import type { Store } from "../../store/store.ts";
-import type { AuditRecord } from "../../audit/audit-record.ts";
 import { networkUpdate } from "../../wire/control/new-sandbox.ts";
-import type { WireLogEntry } from "../../wire/control/answers.ts";
 import {
   type Answer,
   type Call,
@@ -24,7 +22,6 @@ const unixSeconds = z.coerce
   .transform((seconds) => new Date(seconds * 1000).toISOString())
   .optional();
 const period = z.object({ start: unixSeconds, end: unixSeconds });
-const logLimit = z.object({ limit: z.coerce.number().int().min(1).max(1000).default(1000) });
 
 export const reportOperations: readonly Operation[] = [
   operation(
@@ -36,20 +33,6 @@ export const reportOperations: readonly Operation[] = [
     "GET /sandboxes/:id/metrics",
     { name: "sandbox.metrics", summary: "what a sandbox has used" },
     metrics,
-  ),
-  operation(
-    "GET /sandboxes/:id/logs",
-    { name: "sandbox.logs", summary: "what happened to a sandbox" },
-    async (control, call) => {
-      const logEntries = await logs(control, call);
-      const lines = logEntries.map(({ timestamp, message }) => ({ timestamp, line: message }));
-      return { status: 200, body: { logs: lines, logEntries } };
-    },
-  ),
-  operation(
-    "GET /v2/sandboxes/:id/logs",
-    { name: "sandbox.logs", summary: "what happened to a sandbox" },
-    async (control, call) => ({ status: 200, body: { logs: await logs(control, call) } }),
   ),
   operationWith(
     "PUT /sandboxes/:id/network",
@@ -101,25 +84,4 @@ async function isOwn(store: Store, id: string, tenantId: string): Promise<boolea
     if (SandboxError.from(cause).code !== "not-found") throw cause;
     return false;
   }
-}
-
-/** What the audit log says of a sandbox, oldest first: its creation, calls that changed it, its end. */
-async function logs(
-  { audit, store }: Control,
-  call: Call<undefined>,
-): Promise<readonly WireLogEntry[]> {
-  const id = sandboxIdIn(call);
-  await store.sandboxes.get(id, call.by.tenant.id);
-  const { limit } = parsedAs(logLimit, { limit: call.query("limit")[0] });
-  const page = await audit.query({ sandboxId: id, limit });
-  return page.records.toReversed().map(logEntry);
-}
-
-function logEntry({ at, action, result, details }: AuditRecord): WireLogEntry {
-  return {
-    timestamp: at,
-    level: "info",
-    message: `${action}: ${result}`,
-    fields: { action, result, ...(details["driver"] ? { driver: details["driver"] } : {}) },
-  };
 }
