@@ -13,19 +13,40 @@ import (
 	"cofferdam/supervisor/thread"
 )
 
-// UserNamespace makes a user namespace that maps ids as wanted. It needs no process once it is open.
+// UserNamespace makes a user namespace that maps ids as wanted, and whose owner is its own root. What the kernel counts for
+// each user (inotify instances, pending signals, message queues, locked memory) then counts for nobody else on the host.
+// It needs no process once it is open.
 func UserNamespace(wanted plan.IDMap) (namespace *os.File, err error) {
 	if !kernelAtLeast(5, 19) {
 		return nil, failure.New(failure.Unsupported, "this kernel cannot map the ids of an overlay's layers").
 			WithMend("use Linux 5.19 or newer, or choose a driver that maps no ids")
 	}
 	err = thread.Once(func() error {
+		if err := actAs(wanted.HostID); err != nil {
+			return err
+		}
 		if namespace, err = hold(wanted, true); errors.Is(err, syscall.EPERM) {
 			namespace, err = hold(wanted, false)
 		}
 		return err
 	})
 	return namespace, userNamespaceFailure(err)
+}
+
+// actAs gives the calling thread, which must be a throw-away one, another effective user id and keeps its rights.
+func actAs(id int) error {
+	const (
+		setSecureBits = 28
+		keepRights    = 1 << 2 // SECBIT_NO_SETUID_FIXUP
+		unchanged     = ^uintptr(0)
+	)
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, setSecureBits, keepRights, 0); errno != 0 {
+		return errno
+	}
+	if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, unchanged, uintptr(id), unchanged); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // hold starts a child in a new user namespace, opens the namespace, and ends the child. Being traced, the child stops

@@ -19,6 +19,8 @@ const (
 	ImageName  = "disk.img"
 	diskName   = "disk"
 	layersName = "layers"
+	// userNamespaceName is where the runtime finds the machine's user namespace.
+	userNamespaceName = "userns"
 )
 
 // Root is a machine's mounted root. All of it is used on the thread that has the mount namespace, whose working
@@ -90,6 +92,21 @@ func (r *Root) MountLayers(lower []string, userNamespace *os.File) error {
 		}
 		r.mounted = append(r.mounted, at)
 	}
+	return nil
+}
+
+// MountUserNamespace gives the machine's user namespace a path, by which the runtime joins it.
+func (r *Root) MountUserNamespace(namespace *os.File) error {
+	file, err := os.OpenFile(userNamespaceName, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return failure.Wrap(err, "make the user namespace's mount point")
+	}
+	file.Close()
+	source := "/proc/self/fd/" + strconv.Itoa(int(namespace.Fd()))
+	if err := syscall.Mount(source, userNamespaceName, "", syscall.MS_BIND, ""); err != nil {
+		return failure.Wrap(err, "mount the user namespace")
+	}
+	r.mounted = append(r.mounted, userNamespaceName)
 	return nil
 }
 

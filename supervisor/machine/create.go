@@ -194,7 +194,14 @@ func (m *Machine) makeLayers() error {
 			}
 			defer namespace.Close()
 		}
-		return m.mounts.Do(func() error { return m.root.MountLayers(m.plan.Root.Lower, namespace) })
+		return m.mounts.Do(func() error {
+			if namespace != nil {
+				if err := m.root.MountUserNamespace(namespace); err != nil {
+					return err
+				}
+			}
+			return m.root.MountLayers(m.plan.Root.Lower, namespace)
+		})
 	})
 }
 

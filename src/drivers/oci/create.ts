@@ -127,9 +127,10 @@ function makeDirectory(places: MachinePlaces): void {
 
 function write(preset: Preset, parts: MachineParts): void {
   const { spec, places, idRange } = parts;
-  const { id, stateDir } = places;
+  const { id, stateDir, userNamespace } = places;
   const group = `/${controlGroup(stateDir, id)}`;
-  writeJson(`${places.bundle}/config.json`, bundleConfig(preset, { id, spec, idRange, group }));
+  const facts = { id, spec, idRange, group, userNamespace };
+  writeJson(`${places.bundle}/config.json`, bundleConfig(preset, facts));
   writeJson(places.facts, factsOf(preset, spec));
   writeJson(places.plan, machinePlan(preset, parts));
 }

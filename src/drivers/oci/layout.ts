@@ -18,6 +18,8 @@ export interface MachinePlaces {
   /** The runtime's own state. */
   readonly runtime: string;
   readonly pidFile: string;
+  /** Where the supervisor mounts the machine's user namespace, if it has one. */
+  readonly userNamespace: string;
 }
 
 /** Where every machine's root is mounted, each in a mount namespace of its own. */
@@ -38,6 +40,7 @@ export function machinePlaces(stateDir: string, id: string): MachinePlaces {
     runtimeLog: `${directory}/runtime.log`,
     runtime: `${directory}/runtime`,
     pidFile: `${directory}/pid`,
+    userNamespace: `${directory}/userns`,
   };
 }
 

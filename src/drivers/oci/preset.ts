@@ -47,6 +47,8 @@ export interface ContainerFacts {
   readonly id: string;
   readonly spec: SandboxSpec;
   readonly idRange: IdRange | undefined;
+  /** Path of the user namespace with these ids. */
+  readonly userNamespace: string;
   /** Absolute in every control group hierarchy. */
   readonly group: string;
 }

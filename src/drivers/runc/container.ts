@@ -17,10 +17,11 @@ const agentCapabilities = [
   "CAP_SYS_RESOURCE",
 ];
 
-const namespaces = ["pid", "mount", "ipc", "uts", "network", "cgroup", "user"];
+/** Beside that of users, which the supervisor makes so that the host counts for no other machine what this one uses. */
+const namespaces = ["pid", "mount", "ipc", "uts", "network", "cgroup"];
 
 /** What stands between a machine and the host's kernel. Throws `invalid` for a seccomp profile that is none. */
-export function container({ spec, idRange, group }: ContainerFacts): ContainerConfig {
+export function container({ spec, idRange, group, userNamespace }: ContainerFacts): ContainerConfig {
   const ids =
     idRange === undefined ? [] : [{ containerID: 0, hostID: idRange.hostId, size: idRange.size }];
   return {
@@ -45,9 +46,7 @@ export function container({ spec, idRange, group }: ContainerFacts): ContainerCo
       kernelMount("/dev/mqueue", "mqueue", ["nodev"]),
     ],
     linux: {
-      namespaces: namespaces.map((type) => ({ type })),
-      uidMappings: ids,
-      gidMappings: ids,
+      namespaces: [...namespaces.map((type) => ({ type })), { type: "user", path: userNamespace }],
       cgroupsPath: `${group}/init`,
       resources: { devices: [{ allow: false, access: "rwm" }] },
       seccomp:
