@@ -63,11 +63,12 @@ func hold(wanted plan.IDMap, traced bool) (*os.File, error) {
 		Env:   []string{},
 		Files: []uintptr{input.Fd()},
 		Sys: &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER,
-			UidMappings: mapping,
-			GidMappings: mapping,
-			Ptrace:      traced,
-			Pdeathsig:   syscall.SIGKILL,
+			Cloneflags:                 syscall.CLONE_NEWUSER,
+			UidMappings:                mapping,
+			GidMappings:                mapping,
+			GidMappingsEnableSetgroups: true,
+			Ptrace:                     traced,
+			Pdeathsig:                  syscall.SIGKILL,
 		},
 	})
 	if err != nil {

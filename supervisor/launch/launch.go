@@ -34,6 +34,9 @@ func Start(program plan.Runtime, place Place, channel *os.File) (*Runtime, error
 	if err := subreap(); err != nil {
 		return nil, failure.Wrap(err, "become the parent of orphans")
 	}
+	if err := limit(program.Limits); err != nil {
+		return nil, err
+	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
 		return nil, failure.Wrap(err, "open /dev/null")

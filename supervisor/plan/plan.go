@@ -75,6 +75,17 @@ type Runtime struct {
 	Remove      []string          `json:"remove"`
 	Environment map[string]string `json:"environment"`
 	Log         string            `json:"log"`
+	// Limits are what the runtime and the machine inherit; nil where the runtime sets its own.
+	Limits *ProcessLimits `json:"limits"`
+}
+
+// ProcessLimits bound each process of a machine.
+type ProcessLimits struct {
+	// OpenFiles must be allowed at least; the agent takes it down to this.
+	OpenFiles         uint64 `json:"openFiles"`
+	CoreBytes         uint64 `json:"coreBytes"`
+	PendingSignals    uint64 `json:"pendingSignals"`
+	MessageQueueBytes uint64 `json:"messageQueueBytes"`
 }
 
 // Lease is the machine's right to exist.

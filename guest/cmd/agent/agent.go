@@ -65,6 +65,9 @@ func serveChannel() error {
 	if current.Hostname != "" {
 		_ = syscall.Sethostname([]byte(current.Hostname))
 	}
+	if err := limitOpenFiles(current.OpenFiles); err != nil {
+		return err
+	}
 	limitNamespaces()
 	if !current.Sudo {
 		if err := forgoCapabilities(); err != nil {

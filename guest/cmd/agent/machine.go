@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"syscall"
@@ -38,6 +39,18 @@ func limitUsersTasks(most int) {
 	const processes = 6
 	limit := uint64(max(most-1, 1))
 	_ = syscall.Setrlimit(processes, &syscall.Rlimit{Cur: limit, Max: limit})
+}
+
+// limitOpenFiles holds this process and all that it starts to a number of open files.
+func limitOpenFiles(most int) error {
+	if most <= 0 {
+		return nil
+	}
+	limit := uint64(most)
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit}); err != nil {
+		return fmt.Errorf("limit open files: %w", err)
+	}
+	return nil
 }
 
 // uncoverTemporary takes off the file system in memory that gVisor puts over an empty /tmp: the machine's disk is to hold it.

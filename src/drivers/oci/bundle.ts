@@ -1,15 +1,9 @@
 import type { ContainerFacts, Preset } from "./preset.ts";
 import { mountPoint } from "./layout.ts";
+import { type ProcessLimits, processLimits } from "./process-limits.ts";
 
 /** What the agent finds as its environment; nothing of the host's. */
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
-
-/** With 0 bytes a crash would still be given to the program that the host's core_pattern names; with 1 it is given to nobody. */
-const noCoreBytes = 1;
-
-/** Queued signals and message queues: the kernel counts those of all machines together, for the user who made them. */
-const maxPendingSignals = 1024;
-const noQueueBytes = 0;
 
 /** Terminals of one machine; the host's kernel has 3072 for all machines together. */
 const maxTerminals = 64;
@@ -17,7 +11,6 @@ const maxTerminals = 64;
 /** The OCI `config.json` of a machine: its first process is the agent, as root of whatever namespace it is in. */
 export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
   const { process, mounts, linux } = preset.container(facts);
-  const { openFiles } = facts.spec.resources;
   return {
     ociVersion: "1.0.2",
     hostname: facts.id,
@@ -28,12 +21,8 @@ export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
       args: ["/.cofferdam/agent"],
       env: environment,
       cwd: "/",
-      rlimits: [
-        rlimit("RLIMIT_NOFILE", openFiles),
-        rlimit("RLIMIT_CORE", noCoreBytes),
-        rlimit("RLIMIT_SIGPENDING", maxPendingSignals),
-        rlimit("RLIMIT_MSGQUEUE", noQueueBytes),
-      ],
+      // A machine with ids of its own inherits them from its supervisor.
+      rlimits: facts.idRange === undefined ? rlimits(processLimits(facts.spec.resources)) : [],
       ...process,
     },
     mounts,
@@ -41,8 +30,13 @@ export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
   };
 }
 
-function rlimit(type: string, value: number): unknown {
-  return { type, soft: value, hard: value };
+function rlimits(limits: ProcessLimits): readonly unknown[] {
+  return Object.entries({
+    RLIMIT_NOFILE: limits.openFiles,
+    RLIMIT_CORE: limits.coreBytes,
+    RLIMIT_SIGPENDING: limits.pendingSignals,
+    RLIMIT_MSGQUEUE: limits.messageQueueBytes,
+  }).map(([type, value]) => ({ type, soft: value, hard: value }));
 }
 
 /** A mount of a kernel file system, with the options that every one of ours has. */

@@ -5,6 +5,7 @@ import type { Template } from "../../images/templates.ts";
 import type { IdRange } from "./id-ranges.ts";
 import { type MachinePlaces, controlGroup, mountPoint } from "./layout.ts";
 import type { Preset } from "./preset.ts";
+import { processLimits } from "./process-limits.ts";
 
 /** All that a machine is made from. */
 export interface MachineParts {
@@ -57,6 +58,7 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
       remove: preset.remove(call),
       environment: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
       log: places.runtimeLog,
+      limits: idRange === undefined ? null : processLimits(resources),
     },
     setup: machineSetup(preset, parts),
     lease: {

@@ -21,9 +21,7 @@ const agentCapabilities = [
 const namespaces = ["pid", "mount", "ipc", "uts", "network", "cgroup"];
 
 /** What stands between a machine and the host's kernel. Throws `invalid` for a seccomp profile that is none. */
-export function container({ spec, idRange, group, userNamespace }: ContainerFacts): ContainerConfig {
-  const ids =
-    idRange === undefined ? [] : [{ containerID: 0, hostID: idRange.hostId, size: idRange.size }];
+export function container({ spec, group, userNamespace }: ContainerFacts): ContainerConfig {
   return {
     process: {
       noNewPrivileges: true,
