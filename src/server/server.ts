@@ -100,6 +100,7 @@ async function serve(
   const keeper = life({
     store,
     host,
+    stateDir: options.stateDir,
     audit,
     drivers,
     defaultDriver,

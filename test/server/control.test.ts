@@ -100,7 +100,6 @@ describe("the door", () => {
       "network.rules": { network: { rules: { "example.org": [{}] } } },
       "network.egressProxy": { network: { egressProxy: { address: "proxy:1080" } } },
       "network.httpsPorts": { network: { httpsPorts: [443] } },
-      autoPause: true,
       mcp: { mcp: { server: {} } },
       iam: { iam: { tokens: { name: {} } } },
       volumeMounts: { volumeMounts: [{ name: "a", path: "/a" }] },

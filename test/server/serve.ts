@@ -20,9 +20,20 @@ export interface Served {
   end(signal: NodeJS.Signals): Promise<number | string>;
 }
 
-export async function serve(words: readonly string[] = ["--port", "0"]): Promise<Served> {
-  const child = spawn(process.execPath, [program, "serve", "--state-dir", stateDir, ...words], {
+export interface ServeOptions {
+  /** Variables of its environment beside this process's. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Default: the tests' own. */
+  readonly stateDir?: string;
+}
+
+export async function serve(
+  words: readonly string[] = ["--port", "0"],
+  { environment = {}, stateDir: place = stateDir }: ServeOptions = {},
+): Promise<Served> {
+  const child = spawn(process.execPath, [program, "serve", "--state-dir", place, ...words], {
     stdio: ["ignore", "pipe", "pipe"],
+    env: { ...process.env, ...environment },
   });
   const lines: string[] = [];
   createInterface({ input: child.stderr }).on("line", (line) => lines.push(line));
@@ -35,7 +46,7 @@ export async function serve(words: readonly string[] = ["--port", "0"]): Promise
   return {
     url,
     port: Number(new URL(url).port),
-    key: readFileSync(join(stateDir, "server/first-key"), "utf8").trim(),
+    key: readFileSync(join(place, "server/first-key"), "utf8").trim(),
     child,
     lines,
     async end(signal) {
@@ -69,6 +80,25 @@ export function served(): { readonly now: () => Served } {
       return server;
     },
   };
+}
+
+/** What a driver can do, as the server tells it. */
+export interface DriverPowers {
+  readonly name: string;
+  readonly capabilities: readonly string[];
+  readonly pauseKeeps: readonly string[];
+}
+
+export async function powersOf(
+  server: Pick<Served, "url" | "key">,
+  driver: string,
+): Promise<DriverPowers> {
+  const { url, key } = server;
+  const answer = await fetch(`${url}/cofferdam/v1/drivers`, { headers: { "x-api-key": key } });
+  const drivers: readonly DriverPowers[] = JSON.parse(await answer.text());
+  const found = drivers.find(({ name }) => name === driver);
+  if (found === undefined) throw new Error(`the server has no driver ${driver}`);
+  return found;
 }
 
 /** A JSON call of the control plane. */

@@ -12,6 +12,7 @@ const mendable: ReadonlySet<ErrorCode> = new Set([
   "exhausted",
   "unavailable",
   "out-of-memory",
+  "disk-full",
   "conflict",
 ]);
 

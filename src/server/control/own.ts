@@ -1,7 +1,10 @@
 import { z } from "zod";
+import type { Driver } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
+import type { Kept } from "../../core/kept.ts";
 import type { AuditQuery } from "../../audit/audit-record.ts";
 import { parseSandboxOptions } from "../../core/options.ts";
+import type { SandboxSpec } from "../../core/spec.ts";
 import { type Answer, type Call, type Control, type Operation, operation } from "./operation.ts";
 import { parsedAs } from "./parsed-as.ts";
 import { sandboxIdIn } from "./sandbox-id.ts";
@@ -65,10 +68,22 @@ function drivers({ life }: Control): Promise<Answer> {
     name: driver.name,
     isolation: driver.isolation,
     capabilities: [...driver.capabilities],
+    pauseKeeps: (["memory", "files"] as const).filter((kept) => keeps(driver, spec, kept)),
     isDefault: driver.name === life.defaultDriver,
     enforcement: driver.enforcement(spec),
   }));
   return Promise.resolve({ status: 200, body: list });
+}
+
+/** Whether a pause at the end of a sandbox's lifetime can keep so much. */
+function keeps(driver: Driver, spec: SandboxSpec, atLifetimeEnd: Kept): boolean {
+  try {
+    driver.enforcement({ ...spec, lease: { ...spec.lease, atLifetimeEnd } });
+    return true;
+  } catch (cause) {
+    if (SandboxError.from(cause).code !== "unsupported") throw cause;
+    return false;
+  }
 }
 
 async function enforcement({ life }: Control, call: Call<undefined>): Promise<Answer> {
@@ -79,7 +94,12 @@ async function enforcement({ life }: Control, call: Call<undefined>): Promise<An
     template,
     resources,
     metadata,
-    lease: { lifetimeMs, idleTimeoutMs, detached: true },
+    lease: {
+      lifetimeMs,
+      idleTimeoutMs,
+      detached: true,
+      atLifetimeEnd: record.onTimeout === "pause" ? record.pauseKeeps : "end",
+    },
     egress: { allowOut: [], denyOut: [] },
     envs: {},
     seccomp: undefined,

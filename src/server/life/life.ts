@@ -46,6 +46,8 @@ export interface LifeOptions {
   readonly store: Store;
   /** Stands in the rows of sandboxes whose machines are here. */
   readonly host: string;
+  /** Where drivers keep machines. */
+  readonly stateDir: string;
   readonly audit: AuditLog;
   /** By name. */
   readonly drivers: ReadonlyMap<string, Driver>;

@@ -3,6 +3,7 @@ import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { Authenticated } from "../../store/api-key.ts";
 import type { NewSandbox as NewRow, SandboxRecord } from "../../store/sandbox-record.ts";
+import { requireHostDisk } from "./host-disk.ts";
 import { begin } from "./live.ts";
 import type { LifeParts } from "./parts.ts";
 import { newSandboxId, newToken } from "./secrets.ts";
@@ -44,6 +45,7 @@ export async function makeSandbox(
   const accessToken = secure ? newToken() : "";
   const spec = { ...planned, id, accessToken };
   requireEnforced(spec, driver);
+  await requireHostDisk(parts.stateDir, spec.resources.diskMiB);
   using _ = await parts.memory.reserve(spec.resources.memoryMiB);
   const now = Date.now();
   const { lifetimeMs } = spec.lease;

@@ -12,6 +12,8 @@ export interface LifeParts {
   readonly store: Store;
   /** Stands in the rows of sandboxes whose machines are here; other hosts may share the store. */
   readonly host: string;
+  /** Where drivers keep machines. */
+  readonly stateDir: string;
   readonly audit: AuditLog;
   /** By name. */
   readonly drivers: ReadonlyMap<string, Driver>;
