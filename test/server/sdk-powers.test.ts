@@ -12,6 +12,14 @@ const sdks: readonly (readonly [string, unknown])[] = [
 const server = served();
 const patient = { timeout: 30_000, interval: 100 };
 
+async function output(sandbox: Sandbox, command: string): Promise<string> {
+  return (await sandbox.commands.run(command)).stdout.trim();
+}
+
+async function isPaused(sandbox: Sandbox): Promise<boolean> {
+  return (await sandbox.getInfo()).state === "paused";
+}
+
 for (const { name: driver, absent } of drivers)
   describe.skipIf(absent !== undefined).each(sdks)(`${driver} by %s`, (_, sdk) => {
     if (!isSdk(sdk)) throw new Error("not an SDK");
@@ -31,10 +39,6 @@ for (const { name: driver, absent } of drivers)
       made.push(sandbox);
       return sandbox;
     };
-    const output = async (sandbox: Sandbox, command: string): Promise<string> =>
-      (await sandbox.commands.run(command)).stdout.trim();
-    const isPaused = async (sandbox: Sandbox): Promise<boolean> =>
-      (await sandbox.getInfo()).state === "paused";
 
     test("what is paused with its memory goes on with its processes when somebody connects", async ({
       skip,
