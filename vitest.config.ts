@@ -7,6 +7,7 @@ const suites = {
   templates: "test/templates/**/*.test.ts",
   cli: "test/cli/**/*.test.ts",
   server: "test/server/{sdk,control,operate,tls}*.test.ts",
+  chaos: "test/chaos/**/*.test.ts",
   examples: "test/examples/**/*.test.ts",
   conformance: "test/conformance/**/*.test.ts",
 };
