@@ -4,7 +4,7 @@
 //   npm test [-- --only NAME,NAME]
 //
 // --only runs some checks or suites, after as much of the set-up as they need: format, lint, types, law, dead-code, package,
-// go-format, go-vet, go, unit, security, templates, cli, server, examples, conformance. REQUIRE_DRIVERS=runc,gvisor makes an absent driver a
+// go-format, go-vet, go, unit, security, templates, cli, server, chaos, examples, conformance. REQUIRE_DRIVERS=runc,gvisor makes an absent driver a
 // failure.
 import { stdout } from "node:process";
 import { parseArgs } from "node:util";
@@ -29,6 +29,7 @@ const suites = [
   { name: "templates", title: "templates", run: (detail) => vitestSuite("templates", { detail }) },
   { name: "cli", title: "command line", run: (detail) => vitestSuite("cli", { detail }) },
   { name: "server", title: "server", run: (detail) => vitestSuite("server", { detail }) },
+  { name: "chaos", title: "chaos", run: (detail) => vitestSuite("chaos", { detail, onLine: say }) },
   { name: "examples", title: "examples", run: (detail) => vitestSuite("examples", { detail }) },
   {
     name: "conformance",

@@ -12,14 +12,18 @@ import { withStateDir, withTemplateRoot } from "./templates.mjs";
 
 const marks = { passed: green("passed"), failed: red("failed"), skipped: yellow("not run") };
 
-/** Runs a project of vitest.config.ts. `aloud` writes a line for each test, for suites that take minutes. */
-export async function vitestSuite(project, { aloud, detail, environment }) {
+/**
+ * Runs a project of vitest.config.ts. `aloud` writes a line for each test, for suites that take minutes; `onLine` is given what
+ * the tests themselves print.
+ */
+export async function vitestSuite(project, { aloud, detail, environment, onLine }) {
   const tally = newTally();
   const { code, lines } = await run(
     [process.execPath, join(root, "scripts/gate/run-vitest.mjs"), project],
     {
       cwd: root,
       environment,
+      onLine,
       onMessage: ({ name, state, note, tookMs, errors }) => {
         tally.add({ name, state, words: state === "failed" ? errors.join("\n") : note });
         if (aloud) sayTest({ name, state, note, tookMs });

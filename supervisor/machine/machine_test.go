@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -238,6 +239,9 @@ func TestSweepRemovesWhatAKilledSupervisorLeftAndNothingElse(t *testing.T) {
 		alive, killed := b.ready(t, r, unchanged), b.ready(t, r, unchanged)
 		_, young := b.plan(t, r, unchanged)
 		defer os.RemoveAll(young)
+		_, orphan := b.plan(t, r, unchanged)
+		defer os.RemoveAll(orphan)
+		noteDeadMaker(t, orphan)
 		if err := killed.command.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
@@ -254,6 +258,9 @@ func TestSweepRemovesWhatAKilledSupervisorLeftAndNothingElse(t *testing.T) {
 		if _, err := os.Stat(young); err != nil {
 			t.Error("a machine in the making was swept:", err)
 		}
+		if _, err := os.Stat(orphan); !os.IsNotExist(err) {
+			t.Error("a machine whose maker is dead was not swept:", err)
+		}
 		if said := alive.inside("say", "alive"); !strings.Contains(said, "alive") {
 			t.Error(said)
 		}
@@ -262,6 +269,24 @@ func TestSweepRemovesWhatAKilledSupervisorLeftAndNothingElse(t *testing.T) {
 			t.Error(reason)
 		}
 	})
+}
+
+// noteDeadMaker writes that a process made the directory a while ago that has ended.
+func noteDeadMaker(t *testing.T, directory string) {
+	t.Helper()
+	maker := exec.Command("true")
+	if err := maker.Run(); err != nil {
+		t.Fatal(err)
+	}
+	namespace, err := os.Readlink("/proc/self/ns/pid")
+	if err != nil {
+		t.Fatal(err)
+	}
+	note := fmt.Sprintf("%d 1 %s\n", maker.Process.Pid, namespace)
+	earlier := time.Now().Add(-10 * time.Second)
+	if err := errors.Join(os.WriteFile(directory+"/maker", []byte(note), 0o600), os.Chtimes(directory, earlier, earlier)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestMachineIsMadeOnceOnly(t *testing.T) {

@@ -20,6 +20,8 @@ const (
 	patience = 10 * time.Second
 	// grace is how long a maker may take from its directory to its supervisor's lock.
 	grace = time.Minute
+	// orphanGrace is how long a supervisor may take to its lock after its maker has died.
+	orphanGrace = 3 * time.Second
 )
 
 // GroupName is where the machines of a state directory have their control groups.
@@ -99,7 +101,14 @@ func (a abandoned) sweep() (bool, error) {
 // young tells whether a directory without a lock was made or changed so lately that a supervisor may still come.
 func (a abandoned) young() bool {
 	info, err := os.Stat(a.directory)
-	return err != nil || time.Since(info.ModTime()) < grace
+	if err != nil {
+		return true
+	}
+	patience := grace
+	if makerIsDead(a.directory) {
+		patience = orphanGrace
+	}
+	return time.Since(info.ModTime()) < patience
 }
 
 // sweepGroups removes control groups of machines that have no directory. A machine has its directory before its groups

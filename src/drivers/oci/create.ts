@@ -16,6 +16,7 @@ import { type MachineFacts, readEndNote } from "./facts.ts";
 import { type IdRange, releaseIds, reserveIds } from "./id-ranges.ts";
 import { type MachinePlaces, controlGroup, machinePlaces } from "./layout.ts";
 import { isMachineId, newMachineId } from "./machine-id.ts";
+import { noteMaker } from "./maker.ts";
 import { type MachineParts, machinePlan } from "./plan.ts";
 import type { Preset } from "./preset.ts";
 import { superviseMachine, sweepMachines } from "./supervisor.ts";
@@ -42,6 +43,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
   let idRange: IdRange | undefined;
   claimDirectory(places);
   try {
+    noteMaker(places.maker);
     mkdirSync(places.bundle, { mode: 0o700 });
     idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
     const { program, template } = creation;

@@ -96,7 +96,8 @@ async function openMachine({ preset, stateDir }: Place, id: string): Promise<Mac
   const facts = await readFacts(places.facts);
   if (facts?.driver !== preset.name) throw await notFound(stateDir, id);
   try {
-    return await agentMachine(accessOf(preset, places, { ...facts, own: false }));
+    const access = accessOf(preset, places, { ...facts, own: false });
+    return await agentMachine({ ...access, release: releaseStaleIds });
   } catch (cause) {
     const error = SandboxError.from(cause);
     if (error.code !== "lost") throw error;

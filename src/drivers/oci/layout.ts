@@ -7,6 +7,8 @@ export interface MachinePlaces {
   readonly stateDir: string;
   /** All of the machine; only root can enter it. */
   readonly directory: string;
+  /** Which process makes it. */
+  readonly maker: string;
   readonly plan: string;
   readonly facts: string;
   readonly bundle: string;
@@ -31,6 +33,7 @@ export function machinePlaces(stateDir: string, id: string): MachinePlaces {
     id,
     stateDir,
     directory,
+    maker: `${directory}/maker`,
     plan: `${directory}/plan.json`,
     facts: `${directory}/facts.json`,
     bundle: `${directory}/bundle`,

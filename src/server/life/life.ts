@@ -113,6 +113,8 @@ export interface Life {
 }
 
 const lookRoundMs = 60_000;
+/** After a start, until what a dead server had only begun can be told from what still begins. Milliseconds. */
+const orphanedMs = 5000;
 /** How long an ended sandbox is remembered. Milliseconds. */
 const keepEndedMs = 7 * 86_400_000;
 
@@ -156,9 +158,14 @@ export function life(options: LifeOptions): Life {
       for (const { id, accessToken, gate, autoResume } of live.all())
         if (accessToken !== undefined && (gate.isOpen || autoResume)) yield { id, accessToken };
     },
-    recover: () => lookRound(parts),
+    async recover() {
+      const found = await lookRound(parts);
+      clocks.push(once(orphanedMs, () => tidy(parts), log));
+      return found;
+    },
     async endAll() {
       await Promise.allSettled([...live.all()].map((sandbox) => sandbox.end("killed")));
+      await sweep(parts);
     },
     close() {
       for (const clock of clocks) clearInterval(clock);
@@ -207,22 +214,35 @@ async function tidy(parts: LifeParts): Promise<void> {
   await sweepSnapshots(parts);
   const before = new Date(Date.now() - keepEndedMs).toISOString();
   await parts.store.sandboxes.forgetEndedBefore(before);
-  for (const driver of parts.drivers.values()) await driver.sweep();
+  await sweep(parts);
+}
+
+async function sweep({ drivers }: LifeParts): Promise<void> {
+  for (const driver of drivers.values()) await driver.sweep();
+}
+
+/** Runs the work once, later; what fails is logged. */
+function once(milliseconds: number, work: () => Promise<void>, log: Log): NodeJS.Timeout {
+  return setTimeout(() => void attempted(work, log), milliseconds).unref();
+}
+
+async function attempted(work: () => Promise<void>, log: Log): Promise<void> {
+  try {
+    await work();
+  } catch (cause) {
+    log("error", "a regular task failed", { error: SandboxError.from(cause).message });
+  }
 }
 
 /** Runs the work again and again, never twice at once; what fails is logged. */
 function every(milliseconds: number, work: () => Promise<void>, log: Log): NodeJS.Timeout {
   let isBusy = false;
-  const once = async (): Promise<void> => {
+  const turn = async (): Promise<void> => {
     isBusy = true;
-    try {
-      await work();
-    } catch (cause) {
-      log("error", "a regular task failed", { error: SandboxError.from(cause).message });
-    }
+    await attempted(work, log);
     isBusy = false;
   };
   return setInterval(() => {
-    if (!isBusy) void once();
+    if (!isBusy) void turn();
   }, milliseconds).unref();
 }
