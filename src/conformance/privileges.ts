@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import type { Machine } from "../core/driver.ts";
 import { type Case, topic } from "./case.ts";
 import type { Context } from "./context.ts";
-import { kernelFilesProbe, syscallProbe } from "./probes/syscalls.ts";
+import { kernelFilesProbe, syscallProbe, terminalProbe } from "./probes/syscalls.ts";
 import {
   eventually,
   finish,
@@ -274,6 +274,21 @@ export const privilegeCases: readonly Case[] = topic("isolation", [
         "0",
       );
       assert.ok(took < 1000, `the promise is one second; it took ${took} ms`);
+    },
+  },
+  {
+    name: "a program cannot type into its own terminal, reach the console or load a line discipline",
+    async check(context) {
+      const machine = await context.create();
+      for (const user of ["user", "root"]) {
+        const answers = await probe<Record<string, string>>(machine, terminalProbe, { user });
+        assert.equal(answers["TIOCGWINSZ"], "ok", "it has a terminal of its own");
+        const { TIOCGWINSZ: _, ...tried } = answers;
+        assert.equal(Object.keys(tried).length, 6, "every attempt answered");
+        if (sharesKernel(context))
+          assert.deepEqual([...new Set(Object.values(tried))], ["EPERM"], JSON.stringify(tried));
+        else assert.equal(answers["TIOCSTI"] === "ok", false);
+      }
     },
   },
   {

@@ -168,3 +168,28 @@ for pattern in ("release_agent", "devices.allow", "cgroup.subtree_control", "mem
         opened("write", path, os.O_WRONLY, lambda fd: os.write(fd, same(path) or b"1"))
 print(json.dumps(results))
 `;
+
+/**
+ * Asks a terminal of its own for what types into it. Where the host's kernel refuses that by a setting, it says EIO, and for what
+ * a terminal cannot do, ENOTTY. The upper half of a request is not looked at by the kernel.
+ */
+export const terminalProbe: string = String.raw`
+import ctypes, errno, platform, pty
+libc = ctypes.CDLL(None, use_errno=True)
+ioctl = 16 if platform.machine() == "x86_64" else 29
+pid, master = pty.fork()
+if pid == 0:
+    value = ctypes.create_string_buffer(64)
+    results = {}
+    for name, request in (("TIOCGWINSZ", 0x5413), ("TIOCSTI", 0x5412), ("TIOCLINUX", 0x541c), ("TIOCSETD", 0x5423)):
+        for wide in (("", 0), (" wide", 1 << 32)) if request != 0x5413 else (("", 0),):
+            ctypes.set_errno(0)
+            got = libc.syscall(ctypes.c_long(ioctl), ctypes.c_long(0), ctypes.c_ulong(request | wide[1]), value)
+            results[name + wide[0]] = "ok" if got >= 0 else errno.errorcode.get(ctypes.get_errno(), "none")
+    print("<" + json.dumps(results) + ">", flush=True)
+    os._exit(0)
+said = b""
+while b">" not in said: said += os.read(master, 4096)
+os.waitpid(pid, 0)
+print(said[said.index(b"<") + 1 : said.index(b">")].decode())
+`;

@@ -1,5 +1,6 @@
 import type { SeccompProfile } from "../../core/spec.ts";
 import { invalid, isObject } from "../../core/validate.ts";
+import { type MaskedValue, allBut } from "./masks.ts";
 import { allowedCalls } from "./system-calls.ts";
 
 /** What a rule compares an argument with, as the OCI runtime specification spells it. */
@@ -44,9 +45,13 @@ const hugePages = [
 const settableLimits = [0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 const wholeInt = 0xffffffff;
 
+/** TIOCSTI types into a terminal as its user would, TIOCLINUX into a console, and TIOCSETD loads line disciplines. */
+const forbiddenRequests = [0x5412, 0x541c, 0x5423];
+
 /** Calls of which some forms are allowed. */
 export const conditionalCalls: readonly string[] = [
   "clone",
+  "ioctl",
   "personality",
   "socket",
   "socketpair",
@@ -88,6 +93,7 @@ export function defaultSeccomp(machine: string): SeccompProfile {
         ),
       ),
       ...hugePages.map(({ name, index, flag }) => rule(name, [masked(index, flag, 0)])),
+      ...allBut(forbiddenRequests).map((each) => rule("ioctl", [maskedBy(1, each)])),
       rule("prlimit64", [equal(2, 0)]),
       ...settableLimits.flatMap((limit) => [
         rule("setrlimit", [masked(0, wholeInt, limit)]),
@@ -108,6 +114,10 @@ function equal(index: number, value: number): Argument {
 
 function masked(index: number, mask: number, value: number): Argument {
   return { index, value: mask, valueTwo: value, op: "SCMP_CMP_MASKED_EQ" };
+}
+
+function maskedBy(index: number, { mask, value }: MaskedValue): Argument {
+  return masked(index, mask, value);
 }
 
 /** The processor's own calls alone: another architecture's numbers end the process. */

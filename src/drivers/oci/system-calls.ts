@@ -13,7 +13,7 @@ export const allowedCalls: readonly string[] = `
   get_robust_list get_thread_area getcpu getcwd getdents getdents64 getegid geteuid getgid getgroups getitimer
   getpeername getpgid getpgrp getpid getppid getpriority getrandom getresgid getresuid getrlimit getrusage getsid
   getsockname getsockopt gettid gettimeofday getuid getxattr getxattrat inotify_add_watch inotify_init inotify_init1
-  inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_submit ioctl ioprio_get ioprio_set kill
+  inotify_rm_watch io_cancel io_destroy io_getevents io_pgetevents io_submit ioprio_get ioprio_set kill
   landlock_add_rule landlock_create_ruleset landlock_restrict_self lchown lgetxattr link linkat listen listmount
   listxattr listxattrat llistxattr lremovexattr lseek lsetxattr lstat madvise map_shadow_stack membarrier
   mincore mkdir mkdirat mknod mknodat mlock mlock2 mlockall mprotect mq_getsetattr mq_notify mq_open
