@@ -25,11 +25,13 @@ export interface ServeOptions {
   readonly environment?: Readonly<Record<string, string>>;
   /** Default: the tests' own. */
   readonly stateDir?: string;
+  /** Default: the one that the first start made. */
+  readonly key?: string;
 }
 
 export async function serve(
   words: readonly string[] = ["--port", "0"],
-  { environment = {}, stateDir: place = stateDir }: ServeOptions = {},
+  { environment = {}, stateDir: place = stateDir, key }: ServeOptions = {},
 ): Promise<Served> {
   const child = spawn(process.execPath, [program, "serve", "--state-dir", place, ...words], {
     stdio: ["ignore", "pipe", "pipe"],
@@ -46,7 +48,7 @@ export async function serve(
   return {
     url,
     port: Number(new URL(url).port),
-    key: readFileSync(join(place, "server/first-key"), "utf8").trim(),
+    key: key ?? readFileSync(join(place, "server/first-key"), "utf8").trim(),
     child,
     lines,
     async end(signal) {

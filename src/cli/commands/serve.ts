@@ -102,8 +102,8 @@ function portOf(text: string): number {
 
 function factorOf(text: string): number {
   const factor = parseNumber("memory-overcommit", text);
-  if (factor >= 0.01 && factor <= 10_000) return factor;
-  throw invalid("memory-overcommit", "expected a number from 0.01 to 10000");
+  if (factor > 0 && factor <= 10_000) return factor;
+  throw invalid("memory-overcommit", "expected a number above 0, at most 10000");
 }
 
 function urlOf(host: string, port: number, { credentials }: Encryption): string {
