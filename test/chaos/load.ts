@@ -16,7 +16,7 @@ const clients = 4;
 const mostLive = 8;
 const lifetimeMs = 1_800_000;
 /** A command whose output tells whether it is still the same one. */
-export const counting = "at=0; while :; do at=$((at+1)); echo $at; sleep 0.1; done";
+const counting = "at=0; while :; do at=$((at+1)); echo $at; sleep 0.1; done";
 
 /** Clients at work until the server ends. */
 export async function load(all: Load): Promise<void> {
