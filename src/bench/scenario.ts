@@ -3,11 +3,30 @@ import type { SandboxOptions } from "../core/options.ts";
 import type { Sandbox } from "../core/sandbox.ts";
 import type { RawRuntime } from "./raw-runtime.ts";
 
+/** A sandbox that a server has made. */
+export interface ServedSandbox {
+  readonly id: string;
+  /** For its data plane. */
+  readonly token: string;
+}
+
+/** A server over a driver, in a process of its own. Disposing ends it with its sandboxes. */
+export interface BenchServer extends AsyncDisposable {
+  readonly pid: number;
+  /** Resolves when the control plane has answered. */
+  create(template: string): Promise<ServedSandbox>;
+  /** A client of its data plane; disposing closes connections alone. */
+  open(sandbox: ServedSandbox): Sandbox;
+  kill(id: string): Promise<void>;
+}
+
 /** What is measured: a driver, beside the runtime that it stands on. */
 export interface Subject {
   readonly driver: Driver;
   /** `undefined`: there is no raw side, as for a hosted service. */
   readonly raw: RawRuntime | undefined;
+  /** Starts a server over the driver, with what it keeps in a directory that is not there yet. `undefined`: there is none. */
+  readonly serve: ((directory: string) => Promise<BenchServer>) | undefined;
   /** How many live sandboxes the density scenario makes when nobody says. */
   readonly densityTarget: number;
 }

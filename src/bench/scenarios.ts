@@ -5,6 +5,7 @@ import { command, evaluation } from "./scenarios/commands.ts";
 import { fileScenarios } from "./scenarios/files.ts";
 import { density, memory } from "./scenarios/memory.ts";
 import { forkBombCommand, forkBombSandbox, runawaySandbox } from "./scenarios/runaway.ts";
+import { serverScenarios } from "./scenarios/server.ts";
 import { coldStart, coldStartPython, kernelStart } from "./scenarios/starts.ts";
 
 /** All that can be measured, in the order of a full run. */
@@ -19,6 +20,7 @@ export const scenarios: readonly Scenario[] = [
   runawaySandbox,
   forkBombSandbox,
   forkBombCommand,
+  ...serverScenarios,
   density,
 ];
 

@@ -2,6 +2,7 @@ import type { Subject } from "../bench/scenario.ts";
 import type { Availability, Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { Host } from "./assemble.ts";
+import { benchServer } from "./bench-server.ts";
 import { rawRuntime } from "./raw-runtimes.ts";
 
 /** How many live sandboxes the density scenario makes when nobody says: what is promised for 24 GiB. */
@@ -53,6 +54,7 @@ async function subjectOf(
   return {
     driver,
     raw: await rawRuntime(driver.name, rootOf),
+    serve: (directory) => benchServer({ driver, stateDir: directory, templatesOf: host.stateDir }),
     densityTarget: density ?? densityTargets[driver.name] ?? standardDensity,
   };
 }
