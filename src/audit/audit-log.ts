@@ -29,7 +29,8 @@ export interface AuditLog {
 export function openAuditLog({ database }: Pick<Store, "database">): AuditLog {
   return {
     append: appender(database),
-    query: (query) => database.read((queries) => queryAudit(queries, query)),
+    query: (query) =>
+      database.read((queries) => queryAudit({ queries, kind: database.kind }, query)),
     head: () => database.read(headOf),
     verify: (options) => verifyAudit(database, options),
   };

@@ -39,6 +39,7 @@ export interface AuditQuery {
   readonly action?: string;
   /** Of any action but these. */
   readonly actionsBut?: readonly string[];
+  readonly result?: string;
   /** RFC 3339, included. */
   readonly since?: string;
   /** RFC 3339, excluded. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import type { Tenant } from "../store/tenant.ts";
+import type { StoreWatch } from "../store/watched.ts";
 
 /** Where a server keeps its own things, below the state directory. */
 export function serverDirectory(stateDir: string): string {
@@ -9,10 +10,11 @@ export function serverDirectory(stateDir: string): string {
 }
 
 /** The server's store: PostgreSQL where `DATABASE_URL` names one, else SQLite below the state directory. */
-export function serverStore(stateDir: string): Promise<Store> {
+export function serverStore(stateDir: string, watch?: StoreWatch): Promise<Store> {
   const url = process.env["DATABASE_URL"];
   return openStore(
     url === undefined || url === "" ? { directory: serverDirectory(stateDir) } : { url },
+    watch,
   );
 }
 

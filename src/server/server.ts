@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { createServer as createLock } from "node:net";
+import { createServer as createLock, isIP } from "node:net";
 import type { AuditLog } from "../audit/audit-log.ts";
 import { type RecordSink, auditSink, recorded } from "../audit/recorded.ts";
 import type { Driver } from "../core/driver.ts";
@@ -17,6 +17,10 @@ import { type Life, life } from "./life/life.ts";
 import type { Found } from "./life/recovery.ts";
 import { type TemplateCatalog, withoutSnapshots } from "./life/template-catalog.ts";
 import type { Log } from "./log.ts";
+import { measured } from "./observe/measured.ts";
+import type { Meters } from "./observe/meters.ts";
+import { operator } from "./observe/operator.ts";
+import { trafficLog } from "./observe/traffic-log.ts";
 import type { CredentialFiles } from "./tls/credentials.ts";
 import { type Door, openDoor } from "./tls/secured.ts";
 
@@ -39,12 +43,16 @@ export interface ServerOptions {
   readonly catalog: TemplateCatalog;
   /** Of this program. */
   readonly version: string;
+  /** Lets the server's keeper in. */
+  readonly operatorToken: string;
+  readonly meters: Meters;
   readonly log: Log;
 }
 
 /** A server that listens. */
 export interface RunningServer {
   readonly port: number;
+  readonly url: string;
   readonly domain: string;
   /** What an earlier server had left. */
   readonly found: Found;
@@ -63,11 +71,15 @@ const samplingMs = 10_000;
  * for a certificate that TLS cannot be spoken with.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { stateDir, log, credentials } = options;
+  const { stateDir, log, credentials, meters } = options;
   const unlock = await lockStateDirectory(stateDir);
   let door: Door | undefined;
   try {
-    door = await openDoor({ files: credentials, log, reloaded: () => undefined });
+    door = await openDoor({
+      files: credentials,
+      log,
+      reloaded: (result, { expiresAt }) => meters.certificate(expiresAt, result),
+    });
     harden(door.server, maxConnections);
     const drain = drainable(door.server);
     await listen(door.server, options);
@@ -86,47 +98,46 @@ async function serve(
   options: ServerOptions,
   { unlock, drain }: { readonly unlock: () => void; readonly drain: Drain },
 ): Promise<RunningServer> {
-  const { store, audit, version, defaultDriver, log } = options;
+  const { store, audit, version, log, meters } = options;
   const { server } = door;
+  const { port, url, domain } = addressOf(door, options);
+  meters.certificate(door.certificate()?.expiresAt);
   const catalog = withoutSnapshots(options.catalog);
-  const address = server.address();
-  const port = typeof address === "object" && address !== null ? address.port : options.port;
-  const domain = options.domain(port);
-  if (!door.isFor(`49983-i.${domain.replace(/:\d+$/, "")}`))
-    log("warn", "the certificate is not for the names of sandboxes", { domain });
-  const sink = auditSink(audit, lostRecord(log));
-  const drivers = new Map(options.drivers.map((driver) => [driver.name, recorded(driver, sink)]));
-  const host = hostIdOf(options.stateDir);
-  const keeper = life({
-    store,
-    host,
-    stateDir: options.stateDir,
-    audit,
-    drivers,
-    defaultDriver,
-    catalog,
-    domain,
-    log,
-    samplingMs,
-    memoryOvercommit: options.memoryOvercommit,
-  });
-  const data = dataPlane({ domain, find: keeper.find, tokens: keeper.tokens });
+  const drivers = driversOf(options);
+  const keeper = keeperOf({ ...options, catalog }, drivers, domain);
+  const traffic = trafficLog(meters, log);
+  const data = dataPlane({ domain, find: keeper.find, tokens: keeper.tokens, traffic });
   let isReady = false;
-  const control = { life: keeper, store, audit, catalog, version, isReady: () => isReady };
-  const listener = nodeListener(controlPlane(control, log), log);
-  const starting = answerMeanwhile(server);
-  const found = await keeper.recover();
-  await noteServer(audit, "server.start", {
-    version,
-    adopted: String(found.adopted),
-    closed: String(found.closed),
-    ended: String(found.ended),
+  let found: Found | undefined;
+  const keeperOfServer = operator({
+    token: options.operatorToken,
+    store,
+    meters,
+    drivers,
+    defaultDriver: options.defaultDriver,
+    certificate: () => door.certificate(),
+    facts: { version, url, domain, stateDir: options.stateDir, limits: limitsOf(options) },
+    now: () => ({ isReady, found: { ...found } }),
   });
+  const control = {
+    life: keeper,
+    store,
+    audit,
+    catalog,
+    version,
+    isReady: () => isReady,
+    operator: keeperOfServer,
+  };
+  const listener = nodeListener(controlPlane(control, log), log, meters);
+  const starting = answerMeanwhile(server);
+  found = await keeper.recover();
+  await noteStart(audit, version, found);
   starting.over();
   attach(server, data, listener);
   isReady = true;
   return {
     port,
+    url,
     domain,
     found,
     reload: () => door.reload(),
@@ -140,6 +151,55 @@ async function serve(
       unlock();
     },
   };
+}
+
+/** By name, with what happens to machines recorded and measured. */
+function driversOf({ drivers, audit, meters, log }: ServerOptions): ReadonlyMap<string, Driver> {
+  const sink = auditSink(audit, lostRecord(log));
+  const observed = (driver: Driver): Driver => recorded(measured(driver, meters), sink);
+  return new Map(drivers.map((driver) => [driver.name, observed(driver)]));
+}
+
+function keeperOf(
+  options: ServerOptions,
+  drivers: ReadonlyMap<string, Driver>,
+  domain: string,
+): Life {
+  const { store, stateDir, audit, catalog, defaultDriver, memoryOvercommit, log } = options;
+  const host = hostIdOf(stateDir);
+  return life({
+    store,
+    host,
+    stateDir,
+    audit,
+    drivers,
+    defaultDriver,
+    catalog,
+    domain,
+    log,
+    samplingMs,
+    memoryOvercommit,
+  });
+}
+
+interface Address {
+  readonly port: number;
+  readonly url: string;
+  readonly domain: string;
+}
+
+function addressOf(door: Door, { host, port: asked, domain: named, log }: ServerOptions): Address {
+  const address = door.server.address();
+  const port = typeof address === "object" && address !== null ? address.port : asked;
+  const domain = named(port);
+  if (!door.isFor(`49983-i.${domain.replace(/:\d+$/, "")}`))
+    log("warn", "the certificate is not for the names of sandboxes", { domain });
+  const scheme = door.certificate() === undefined ? "http" : "https";
+  return { port, domain, url: `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}` };
+}
+
+function limitsOf({ memoryOvercommit }: ServerOptions): Readonly<Record<string, number>> {
+  return { maxConnections, ...(memoryOvercommit === undefined ? {} : { memoryOvercommit }) };
 }
 
 /** Whoever comes before an earlier server's sandboxes are found again is asked to wait. */
@@ -197,6 +257,12 @@ async function lockStateDirectory(stateDir: string): Promise<() => void> {
   }
   lock.unref();
   return () => void lock.close();
+}
+
+function noteStart(audit: AuditLog, version: string, found: Found): Promise<void> {
+  const { adopted, closed, ended } = found;
+  const counts = { adopted: String(adopted), closed: String(closed), ended: String(ended) };
+  return noteServer(audit, "server.start", { version, ...counts });
 }
 
 /** Written after all that was to be recorded before it. */

@@ -10,14 +10,16 @@ import { openSqlite } from "./sqlite.ts";
 import type { Store, StorePlace } from "./store.ts";
 import { templates } from "./templates.ts";
 import { tenants } from "./tenants.ts";
+import { type StoreWatch, watched } from "./watched.ts";
 
 /**
  * Opens the store, makes it when it is new, and brings it to this program's version. Any number of programs may.
  *
  * Throws `unavailable`, with what mends it: locked, unreachable, not allowed, damaged, or of a newer version.
  */
-export async function openStore(place: StorePlace): Promise<Store> {
-  const database = await ("url" in place ? openPostgresql(place.url) : openSqlite(place.directory));
+export async function openStore(place: StorePlace, watch?: StoreWatch): Promise<Store> {
+  const opened = await ("url" in place ? openPostgresql(place.url) : openSqlite(place.directory));
+  const database = watch === undefined ? opened : watched(opened, watch);
   try {
     await migrate(database);
   } catch (cause) {

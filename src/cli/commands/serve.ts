@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { isIP } from "node:net";
 import { Command, Option } from "commander";
 import { openAuditLog } from "../../audit/audit-log.ts";
 import { invalid } from "../../core/validate.ts";
 import { chooseDriver } from "../../library/choose-driver.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { type Log, type LogFormat, type LogLevel, lineLog, logLevels } from "../../server/log.ts";
+import { storeWatch } from "../../server/observe/measured.ts";
+import { type Meters, meters } from "../../server/observe/meters.ts";
 import type { Store } from "../../store/store.ts";
 import { type Host, requireRoot } from "../assemble.ts";
 import { type Context, hostOf } from "../context.ts";
@@ -13,6 +14,8 @@ import { firstKey } from "../first-key.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Encryption, encryptionOf, trustText } from "../serve/encryption.ts";
 import { type DoorFlags, refuseOpenDoor } from "../serve/open-door.ts";
+import { keptOperatorToken } from "../serve/operator-token.ts";
+import { notePlace } from "../serve/place.ts";
 import { serverDirectory, serverStore } from "../server-store.ts";
 import { templateCatalog } from "../template-catalog.ts";
 import type { Output } from "../terminal.ts";
@@ -79,17 +82,22 @@ export function serveCommand(context: Context): Command {
     const { stdout, stderr } = context.terminal;
     const log = logTo(stderr, flags);
     const encryption = await encryptionOf(flags, host.stateDir);
-    await using store = await serverStore(host.stateDir);
-    const key = await firstKey(store, serverDirectory(host.stateDir));
-    const server = await start(host, store, { flags, log, encryption });
+    const counts = meters(packageVersion());
+    await using store = await serverStore(host.stateDir, storeWatch(counts));
+    const directory = serverDirectory(host.stateDir);
+    const key = await firstKey(store, directory);
+    const operatorToken = keptOperatorToken(directory);
+    const server = await start(host, store, { flags, log, encryption, counts, operatorToken });
+    const place = notePlace(directory, { url: server.url, authority: encryption.authority });
     const stopFreshness = encryption.keepFresh(log);
     context.interruption.onHangUp(() => void server.reload());
-    await stdout.write(`${urlOf(flags.host, server.port, encryption)}\n`);
+    await stdout.write(`${server.url}\n`);
     if (key !== undefined) await stderr.write(`The first API key lies in ${key}\n`);
     if (encryption.authority !== undefined)
       await stderr.write(trustText(encryption.authority, server.domain));
     await aborted(context.interruption.signal);
     stopFreshness();
+    place.forget();
     await server.stop({ endSandboxes: flags.endSandboxes === true });
   });
 }
@@ -106,21 +114,18 @@ function factorOf(text: string): number {
   throw invalid("memory-overcommit", "expected a number above 0, at most 10000");
 }
 
-function urlOf(host: string, port: number, { credentials }: Encryption): string {
-  const scheme = credentials === undefined ? "http" : "https";
-  return `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
-}
-
 interface Starting {
   readonly flags: ServeFlags;
   readonly log: Log;
   readonly encryption: Encryption;
+  readonly counts: Meters;
+  readonly operatorToken: string;
 }
 
 async function start(
   host: Host,
   store: Store,
-  { flags, log, encryption }: Starting,
+  { flags, log, encryption, counts, operatorToken }: Starting,
 ): Promise<RunningServer> {
   const { stateDir } = host;
   const { driver, choice } = await chooseDriver(flags.driver, host);
@@ -141,6 +146,8 @@ async function start(
     memoryOvercommit: flags.memoryOvercommit,
     catalog: templateCatalog(host.templates),
     version: packageVersion(),
+    operatorToken,
+    meters: counts,
     log,
   });
   const { port, domain, found } = server;

@@ -60,8 +60,12 @@ interface Visit extends Pick<Call<unknown>, "param" | "query"> {
 async function follow(serving: Serving, operation: Operation, visit: Visit): Promise<Answer> {
   const { control, record } = serving;
   const { inquiry } = visit;
-  if (operation.open)
-    return attempt(inquiry, () => operation.run(control, call(visit, nobody, {})));
+  inquiry.note({ operation: operation.name, route: `${operation.method} ${operation.path}` });
+  if (operation.guard !== "key")
+    return attempt(inquiry, () => {
+      if (operation.guard === "operator") control.operator.admit(inquiry.bearer);
+      return operation.run(control, call(visit, nobody, {}));
+    });
   let by: Authenticated | undefined;
   const answer = await attempt(inquiry, async () => {
     by = await control.store.keys.authenticate(inquiry.apiKey ?? "");
@@ -69,7 +73,7 @@ async function follow(serving: Serving, operation: Operation, visit: Visit): Pro
     return operation.run(control, call(visit, by, body));
   });
   const sandboxId = answer.sandboxId ?? (visit.param("id") || undefined);
-  inquiry.note({ operation: operation.name, sandboxId, tenantId: by?.tenant.id });
+  inquiry.note({ sandboxId, tenantId: by?.tenant.id });
   await record({ operation, by, answer, sandboxId, inquiry });
   return answer;
 }
@@ -104,13 +108,14 @@ async function attempt(inquiry: Inquiry, work: () => Promise<Answer>): Promise<A
     return await work();
   } catch (cause) {
     const error = SandboxError.from(cause);
-    if (error.code === "internal") inquiry.note({ error: String(error.stack) });
-    else inquiry.note({ error: error.message });
+    const told = error.code === "internal" ? String(error.stack) : error.message;
+    inquiry.note({ code: error.code, error: told });
     return failureAnswer(error, inquiry.requestId);
   }
 }
 
-function responseOf({ status, body, headers = {} }: Answer): Response {
+function responseOf({ status, body, text, headers = {} }: Answer): Response {
+  if (text !== undefined) return new Response(text, { status, headers });
   if (body === undefined) return new Response(null, { status, headers });
   return new Response(JSON.stringify(body), {
     status,

@@ -6,6 +6,8 @@ export interface Inquiry {
   /** The caller's address. */
   readonly from: string | null;
   readonly apiKey: string | undefined;
+  /** What stands behind `Authorization: Bearer`. */
+  readonly bearer: string | undefined;
   /** Aborts when the caller has gone away. */
   readonly signal: AbortSignal;
   /** Reads the body once; an empty one is `{}`. Throws `invalid`. */

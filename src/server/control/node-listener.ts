@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { SandboxError } from "../../core/errors.ts";
 import type { Log, LogFacts } from "../log.ts";
+import { secondsSince } from "../observe/measured.ts";
+import type { Meters } from "../observe/meters.ts";
+import { type RequestSpan, requestSpan } from "../observe/spans.ts";
 import { requestIdHeader, requestIdOf } from "../request-id.ts";
 import type { ControlPlane } from "./control-plane.ts";
 import { linger } from "../data/relay.ts";
@@ -13,19 +16,21 @@ import type { Answer } from "./operation.ts";
 export function nodeListener(
   plane: ControlPlane,
   log: Log,
+  meters: Pick<Meters, "called">,
 ): (request: IncomingMessage, response: ServerResponse) => void {
-  return (request, response) => void attend({ plane, log, request, response });
+  return (request, response) => void attend({ plane, log, meters, request, response });
 }
 
 interface Exchange {
   readonly plane: ControlPlane;
   readonly log: Log;
+  readonly meters: Pick<Meters, "called">;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
 }
 
 /** Never rejects. */
-async function attend({ plane, log, request, response }: Exchange): Promise<void> {
+async function attend({ plane, log, meters, request, response }: Exchange): Promise<void> {
   const begun = performance.now();
   const facts: Record<string, LogFacts[string]> = {};
   const gone = new AbortController();
@@ -34,23 +39,55 @@ async function attend({ plane, log, request, response }: Exchange): Promise<void
     requestId: requestIdOf(request),
     from: request.socket.remoteAddress ?? null,
     apiKey: single(request.headers["x-api-key"]),
+    bearer: /^Bearer ([\w.~+/-]{1,512})$/i.exec(request.headers.authorization ?? "")?.[1],
     signal: gone.signal,
     json: () => readJson(request),
     note: (more) => void Object.assign(facts, more),
   };
-  const answered = await serve(plane, request, inquiry);
+  const span = requestSpan("call", request.headers);
+  const answered = await span.within(() => serve(plane, request, inquiry));
   response.once("finish", () => linger(request));
   await send(response, answered, inquiry);
-  log("info", "request", {
-    requestId: inquiry.requestId,
+  tell({ log, meters, request, inquiry, span, status: answered.status, facts, begun });
+}
+
+interface Over extends Pick<Exchange, "log" | "meters" | "request"> {
+  readonly inquiry: Inquiry;
+  readonly span: RequestSpan;
+  readonly status: number;
+  readonly facts: LogFacts;
+  readonly begun: number;
+}
+
+/** Says in the log, the counts and the trace what became of a request. */
+function tell({ log, meters, request, inquiry, span, status, facts, begun }: Over): void {
+  const { requestId, from } = inquiry;
+  const { operation = "unknown", route, code, sandboxId } = facts;
+  const seconds = secondsSince(begun);
+  const name = String(operation);
+  log(quiet.has(name) && status < 400 ? "debug" : "info", "request", {
+    requestId,
     method: request.method,
     path: request.url?.split("?", 1)[0]?.slice(0, 256),
-    from: inquiry.from,
-    status: answered.status,
-    durationMs: Math.round((performance.now() - begun) * 10) / 10,
+    from,
+    status,
+    durationMs: Math.round(seconds * 10_000) / 10,
     ...facts,
   });
+  const failure = typeof code === "string" ? code : undefined;
+  meters.called({ operation: name, status, failure, seconds });
+  const attributes = {
+    "http.request.method": request.method ?? "",
+    "cofferdam.request.id": requestId,
+    ...(typeof route === "string" ? { "http.route": route } : {}),
+    ...(typeof sandboxId === "string" ? { "cofferdam.sandbox.id": sandboxId } : {}),
+    ...(failure === undefined ? {} : { "error.type": failure }),
+  };
+  span.end({ name, status, attributes });
 }
+
+/** Asked for again and again by what watches the server. */
+const quiet: ReadonlySet<string> = new Set(["server.ready", "server.health", "server.metrics"]);
 
 /** Never rejects. */
 async function serve(

@@ -42,7 +42,10 @@ export function openApiDocument(
     },
     paths,
     components: {
-      securitySchemes: { key: { type: "apiKey", in: "header", name: "X-API-KEY" } },
+      securitySchemes: {
+        key: { type: "apiKey", in: "header", name: "X-API-KEY" },
+        operator: { type: "http", scheme: "bearer" },
+      },
       schemas: { Error: errorSchema },
     },
   };
@@ -55,7 +58,7 @@ function described({
   summary,
   success,
   request,
-  open,
+  guard,
 }: Operation): DescribedOperation {
   const parameters = [...path.matchAll(/:([a-z]+)/gi)].map(([, part]) => ({
     name: part,
@@ -67,7 +70,7 @@ function described({
     operationId: operationId(method, path),
     tags: [name.split(".", 1)[0] ?? ""],
     summary,
-    ...(open ? {} : { security: [{ key: [] }] }),
+    ...(guard === "open" ? {} : { security: [{ [guard]: [] }] }),
     ...(parameters.length === 0 ? {} : { parameters }),
     ...(request === undefined ? {} : { requestBody: bodyOf(request) }),
     responses: {

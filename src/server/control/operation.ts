@@ -4,6 +4,7 @@ import type { Authenticated } from "../../store/api-key.ts";
 import type { Store } from "../../store/store.ts";
 import type { Life } from "../life/life.ts";
 import type { TemplateCatalog } from "../life/template-catalog.ts";
+import type { Operator } from "../observe/operator.ts";
 import { parsedAs } from "./parsed-as.ts";
 
 /** What operations work with. */
@@ -16,6 +17,7 @@ export interface Control {
   readonly version: string;
   /** Whether the server takes new work. */
   readonly isReady: () => boolean;
+  readonly operator: Operator;
 }
 
 /** One request, read so far as its operation needs. */
@@ -35,6 +37,8 @@ export interface Answer {
   readonly status: number;
   /** JSON; absent: none. */
   readonly body?: unknown;
+  /** In the body's place: text, whose type is among the headers. */
+  readonly text?: string;
   readonly headers?: Readonly<Record<string, string>>;
   /** The sandbox that came of it, for the record. */
   readonly sandboxId?: string;
@@ -52,8 +56,8 @@ export interface Operation {
   readonly success: number;
   /** What the body must be; absent: there is none. */
   readonly request: z.ZodType | undefined;
-  /** Whether it needs no key. */
-  readonly open: boolean;
+  /** Whom it lets in: everybody, a tenant by its key, or the server's keeper by the operator's token. */
+  readonly guard: "open" | "key" | "operator";
   run(control: Control, call: Call<unknown>): Promise<Answer>;
 }
 
@@ -61,7 +65,8 @@ interface Description {
   readonly name: string;
   readonly summary: string;
   readonly success?: number;
-  readonly open?: boolean;
+  /** Default `key`. */
+  readonly guard?: Operation["guard"];
 }
 
 type Route = `${Operation["method"]} /${string}`;
@@ -95,10 +100,10 @@ export function operationWith<Body>(
 
 function described(
   route: Route,
-  { name, summary, success = 200, open = false }: Description,
+  { name, summary, success = 200, guard = "key" }: Description,
 ): Omit<Operation, "request" | "run"> {
   const method = methods.find((known) => route.startsWith(`${known} `)) ?? "GET";
-  return { method, path: route.slice(method.length + 1), name, summary, success, open };
+  return { method, path: route.slice(method.length + 1), name, summary, success, guard };
 }
 
 const methods = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const;

@@ -1,6 +1,7 @@
 import { leaseOperations } from "./leases.ts";
 import { logOperations } from "./logs.ts";
 import type { Operation } from "./operation.ts";
+import { operatorOperations } from "./operator.ts";
 import { ownOperations } from "./own.ts";
 import { powerOperations } from "./powers.ts";
 import { reportOperations } from "./reports.ts";
@@ -11,6 +12,7 @@ import { unsupportedOperations } from "./unsupported.ts";
 /** Every operation of the control plane; of those whose paths match, the first one counts. */
 export const operations: readonly Operation[] = [
   ...ownOperations,
+  ...operatorOperations,
   ...reportOperations,
   ...logOperations,
   ...sandboxOperations,

@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Driver } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Kept } from "../../core/kept.ts";
+import type { AuditLog } from "../../audit/audit-log.ts";
 import type { AuditQuery } from "../../audit/audit-record.ts";
 import { parseSandboxOptions } from "../../core/options.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
@@ -10,9 +11,10 @@ import { parsedAs } from "./parsed-as.ts";
 import { sandboxIdIn } from "./sandbox-id.ts";
 
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text).toISOString());
-const auditAsked = z.object({
+const auditFields = z.object({
   sandboxId: z.string().min(1).max(64).exactOptional(),
   action: z.string().min(1).max(64).exactOptional(),
+  result: z.string().min(1).max(64).exactOptional(),
   since: time.exactOptional(),
   until: time.exactOptional(),
   limit: z.coerce.number().int().min(1).max(1000).exactOptional(),
@@ -23,12 +25,12 @@ const auditAsked = z.object({
 export const ownOperations: readonly Operation[] = [
   operation(
     "GET /cofferdam/v1/ready",
-    { name: "server.ready", summary: "whether the server takes work", open: true },
+    { name: "server.ready", summary: "whether the server takes work", guard: "open" },
     ready,
   ),
   operation(
     "GET /cofferdam/v1/health",
-    { name: "server.health", summary: "whether the server and its store work", open: true },
+    { name: "server.health", summary: "whether the server and its store work", guard: "open" },
     async ({ store, isReady }) => {
       await store.check();
       return { status: 200, body: { status: isReady() ? "ok" : "draining" } };
@@ -36,7 +38,7 @@ export const ownOperations: readonly Operation[] = [
   ),
   operation(
     "GET /cofferdam/v1/version",
-    { name: "server.version", summary: "the server's version", open: true },
+    { name: "server.version", summary: "the server's version", guard: "open" },
     ({ version }) => Promise.resolve({ status: 200, body: { name: "cofferdam", version } }),
   ),
   operation(
@@ -108,14 +110,28 @@ async function enforcement({ life }: Control, call: Call<undefined>): Promise<An
 }
 
 async function audit({ audit: log }: Control, { by, query }: Call<undefined>): Promise<Answer> {
-  const given = Object.keys(auditAsked.shape).flatMap((name) => {
-    const [value] = query(name);
-    return value === undefined ? [] : [[name, value] as const];
-  });
-  const asked: AuditQuery = parsedAs(auditAsked, Object.fromEntries(given));
-  const page = await log.query({ ...asked, tenantId: by.tenant.id });
-  return {
-    status: 200,
-    body: { records: page.records, nextToken: page.nextToken ?? null },
-  };
+  return auditPage(log, { ...auditAsked(query), tenantId: by.tenant.id });
+}
+
+/** The query as the parameters have it; of all tenants. Throws `invalid`. */
+export function auditAsked(query: Call<undefined>["query"]): AuditQuery {
+  return parsedAs(auditFields, given(auditFields, query));
+}
+
+/** The first value of each parameter that the schema knows. */
+export function given(
+  { shape }: { readonly shape: Readonly<Record<string, unknown>> },
+  query: Call<undefined>["query"],
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.keys(shape).flatMap((name) => {
+      const [value] = query(name);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+}
+
+export async function auditPage(log: AuditLog, query: AuditQuery): Promise<Answer> {
+  const { records, nextToken } = await log.query(query);
+  return { status: 200, body: { records, nextToken: nextToken ?? null } };
 }

@@ -10,6 +10,8 @@ import { hasBody } from "./request-headers.ts";
 import { type Facts, type Route, factsOf, isPreflight, routeOf, valuesOf } from "./route.ts";
 import { readSignedUrl, signedBy } from "./signed-url.ts";
 import { type DataPlaneOptions, agentPort, isAgentPort } from "./target.ts";
+import { requestIdOf } from "../request-id.ts";
+import { type Traffic, untold } from "./traffic.ts";
 import { type Caller, type VisitOptions, turnAway, visit } from "./visit.ts";
 
 /** The streaming proxy to sandboxes, for a server of node:http. */
@@ -23,7 +25,7 @@ export interface DataPlane {
 }
 
 interface Plane extends VisitOptions {
-  readonly options: DataPlaneOptions;
+  readonly options: DataPlaneOptions & { readonly traffic: Traffic };
 }
 
 type Taken = Exclude<Route, { kind: "elsewhere" }>;
@@ -33,7 +35,7 @@ export function dataPlane(options: DataPlaneOptions): DataPlane {
   const domainName = hostNameOf(options.domain);
   if (domainName === undefined) throw new RangeError("domain: expected a host name");
   const plane: Plane = {
-    options,
+    options: { ...options, traffic: options.traffic ?? untold },
     idleTimeoutMs: options.idleTimeoutMs ?? 620_000,
     behindProxy: options.behindProxy ?? false,
     presences: presences({
@@ -47,8 +49,8 @@ export function dataPlane(options: DataPlaneOptions): DataPlane {
       const facts = factsOf(request);
       const route = routeOf(facts, domainName);
       if (route.kind === "elsewhere") return false;
-      const caller = { request, response, upgradeHead: undefined, openTo: opening(route, facts) };
-      follow(plane, route, caller);
+      const head = undefined;
+      follow(plane, route, callerOf({ request, response, head }, route, facts));
       return true;
     },
     upgrade(request, socket, head) {
@@ -56,7 +58,7 @@ export function dataPlane(options: DataPlaneOptions): DataPlane {
       const route = routeOf(facts, domainName);
       if (route.kind === "elsewhere" || !(socket instanceof Socket)) return false;
       const response = answerOn(request, socket);
-      const caller = { request, response, upgradeHead: head, openTo: opening(route, facts) };
+      const caller = callerOf({ request, response, head }, route, facts);
       if (hasBody(request))
         turnAway(caller, refusal(400, "a request for another protocol has no body"));
       else follow(plane, route, caller);
@@ -64,6 +66,17 @@ export function dataPlane(options: DataPlaneOptions): DataPlane {
     },
     close: () => plane.presences.close(),
   };
+}
+
+interface Asking {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly head: Buffer | undefined;
+}
+
+function callerOf({ request, response, head }: Asking, route: Taken, facts: Facts): Caller {
+  const requestId = requestIdOf(request);
+  return { request, response, upgradeHead: head, requestId, openTo: opening(route, facts) };
 }
 
 /** An ordinary answer on a connection that node:http has let go of. */
@@ -111,6 +124,10 @@ async function approach(plane: Plane, route: SandboxRoute, caller: Caller): Prom
   const { request, response } = caller;
   const { id, port } = route;
   const facts = factsOf(request);
+  const { requestId } = caller;
+  const passing = plane.options.traffic({ request, requestId, sandboxId: id, port });
+  const answered = (): void => passing.over(response.statusCode);
+  response.once("close", answered);
   if (isAgentPort(port) && isPreflight(facts)) return answerPreflight(response, facts);
   if (isHidden(facts.target, port)) return turnAway(caller, refusal(404, "not found"));
   const [trafficToken] = valuesOf(request.rawHeaders, "e2b-traffic-access-token");
@@ -119,5 +136,6 @@ async function approach(plane: Plane, route: SandboxRoute, caller: Caller): Prom
   if (response.destroyed || request.socket.destroyed) return;
   if (target === undefined || target.onEnd.aborted) return turnAway(caller, notFound(id));
   if (!admits(target, wanted)) return turnAway(caller, trafficRefused(id));
-  visit({ caller, route, target }, plane);
+  passing.belongs(target.tenantId);
+  visit({ caller, route, target, passing, answered }, plane);
 }

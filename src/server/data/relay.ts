@@ -14,6 +14,8 @@ export interface Exchange {
   readonly rules: AnswerRules;
   /** The sandbox speaks another protocol from here on. Throws where it says so in a way that may not be passed on. */
   readonly agreed: (answer: IncomingMessage, guest: Duplex, head: Buffer) => void;
+  /** Bytes of a body, to the sandbox or from it. */
+  readonly passed: (direction: "in" | "out", bytes: number) => void;
   /** No answer came, or none that may be passed on. */
   readonly fail: (cause: unknown) => void;
 }
@@ -77,11 +79,11 @@ function attempt(exchange: Exchange, failed: (cause: unknown) => void): ClientRe
     sent.on("upgrade", (answer, guest, head) => settle(() => exchange.agreed(answer, guest, head)));
   sent.on("error", fail);
   sent.on("close", () => fail(undefined));
-  passOn(request, sent);
+  passOn(exchange, sent);
   return sent;
 }
 
-function passOn(request: IncomingMessage, sent: ClientRequest): void {
+function passOn({ request, passed }: Exchange, sent: ClientRequest): void {
   if (!hasBody(request)) return void sent.end();
   if (expectsContinue(request.rawHeaders)) sent.flushHeaders();
   else setImmediate(() => sent.flushHeaders());
@@ -92,6 +94,7 @@ function passOn(request: IncomingMessage, sent: ClientRequest): void {
     sent.end();
   });
   request.pipe(sent, { end: false });
+  request.on("data", (bytes: Buffer) => passed("in", bytes.length));
 }
 
 function passBack(exchange: Exchange, sent: ClientRequest, answer: IncomingMessage): void {
@@ -112,6 +115,7 @@ function passBack(exchange: Exchange, sent: ClientRequest, answer: IncomingMessa
     response.end(() => linger(request, sent));
   });
   answer.pipe(response, { end: false });
+  answer.on("data", (bytes: Buffer) => exchange.passed("out", bytes.length));
   setImmediate(() => {
     if (!response.writableEnded && !response.destroyed) response.flushHeaders();
   });

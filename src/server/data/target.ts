@@ -1,4 +1,5 @@
 import type { Reach } from "../../core/driver.ts";
+import type { Traffic } from "./traffic.ts";
 
 /** What a request wants of a sandbox; enough to judge it before a paused sandbox is woken for it. */
 export interface Visit {
@@ -10,6 +11,8 @@ export interface Visit {
 /** A running sandbox, as the proxy sees it. */
 export interface Target {
   readonly id: string;
+  /** Whose it is. */
+  readonly tenantId?: string | undefined;
   readonly reach: Reach;
   /** What signed file addresses are made with; the agent itself checks it on its port. */
   readonly accessToken?: string | undefined;
@@ -51,6 +54,8 @@ export interface DataPlaneOptions {
   readonly maxTotal?: number;
   /** Whether a proxy stands before this server whose `X-Forwarded-*` are true; default no: they are replaced. */
   readonly behindProxy?: boolean;
+  /** Told of every request to a sandbox; default nobody. */
+  readonly traffic?: Traffic;
 }
 
 /** The agent's port, and the one that its code interpreter is known by. */

@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { unanswered } from "./failure.ts";
+import { requestIdHeader } from "../request-id.ts";
 import type { Presences, Stay } from "./presence.ts";
 import { type Refusal, lookupFailed, notFound, refusal, refuse, tooMany } from "./refusal.ts";
 import { type Exchange, cutOff, linger, relay } from "./relay.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { type Route, valuesOf } from "./route.ts";
-import type { Target } from "./target.ts";
+import { type Target, isAgentPort } from "./target.ts";
+import type { Passing } from "./traffic.ts";
 import { agreement, join } from "./tunnel.ts";
 
 /** A client that asks. */
@@ -15,6 +17,7 @@ export interface Caller {
   readonly response: ServerResponse;
   /** What the client said after its head, where it asks for another protocol. */
   readonly upgradeHead: Buffer | undefined;
+  readonly requestId: string;
   /** What lets pages of other origins read the answer. */
   readonly openTo: Readonly<Record<string, string>>;
 }
@@ -24,6 +27,9 @@ export interface Visitor {
   readonly caller: Caller;
   readonly route: Extract<Route, { kind: "sandbox" }>;
   readonly target: Target;
+  readonly passing: Passing;
+  /** Listens for the end of the answer. */
+  readonly answered: () => void;
 }
 
 export interface VisitOptions {
@@ -33,9 +39,9 @@ export interface VisitOptions {
 }
 
 /** Answers in the sandbox's place. Does nothing where an answer has begun. */
-export function turnAway({ request, response, openTo }: Caller, why: Refusal): void {
+export function turnAway({ request, response, requestId, openTo }: Caller, why: Refusal): void {
   response.once("finish", () => linger(request));
-  refuse(response, why, openTo);
+  refuse(response, why, { ...openTo, [requestIdHeader]: requestId });
 }
 
 const nothing = (): void => undefined;
@@ -75,7 +81,7 @@ function limitIdleness(caller: Caller, idleTimeoutMs: number, stop: () => void):
 }
 
 function exchange(visitor: Visitor, stay: Stay, { behindProxy }: VisitOptions): Exchange {
-  const { caller, route, target } = visitor;
+  const { caller, route, target, passing } = visitor;
   const { request, response, upgradeHead } = caller;
   const { id, port, by } = route;
   const protocol = upgradeHead === undefined ? undefined : wantedProtocol(request);
@@ -88,11 +94,13 @@ function exchange(visitor: Visitor, stay: Stay, { behindProxy }: VisitOptions): 
     way: stay.way,
   });
   if (protocol !== undefined) headers.push("Connection", "Upgrade", "Upgrade", protocol);
-  const rules = { ownHost: by === "host", added: { ...caller.openTo, ...isolated(by) } };
+  const added = { ...caller.openTo, ...isolated(by), ...named(caller, port) };
+  const rules = { ownHost: by === "host", added };
   return {
     request,
     response,
     rules,
+    passed: (direction, bytes) => passing.passed(direction, bytes),
     send: () =>
       stay.way.send({
         method: request.method ?? "GET",
@@ -103,12 +111,17 @@ function exchange(visitor: Visitor, stay: Stay, { behindProxy }: VisitOptions): 
     agreed(answer, guest, guestHead) {
       const text = agreement(answer, rules);
       response.off("close", stay.leave);
-      request.socket.once("close", stay.leave);
+      response.off("close", visitor.answered);
+      request.socket.once("close", () => {
+        stay.leave();
+        passing.over(switchingProtocols);
+      });
       response.detachSocket(request.socket);
       tunnel(request.socket, guest, {
         text,
         guestHead,
         clientHead: upgradeHead ?? Buffer.alloc(0),
+        passing,
       });
     },
     fail: (cause) => turnAway(caller, unanswered(id, port, cause)),
@@ -119,6 +132,13 @@ function exchange(visitor: Visitor, stay: Stay, { behindProxy }: VisitOptions): 
 function isolated(by: "host" | "headers" | "signature"): Readonly<Record<string, string>> {
   if (by === "host") return {};
   return { "content-security-policy": "sandbox", "x-content-type-options": "nosniff" };
+}
+
+const switchingProtocols = 101;
+
+/** Programs of the guest name their answers themselves. */
+function named({ requestId }: Caller, port: number): Readonly<Record<string, string>> {
+  return isAgentPort(port) ? { [requestIdHeader]: requestId } : {};
 }
 
 /** The protocol that a client asks for. HTTP/2 is not passed on: the request is then one like any other. */
@@ -132,11 +152,20 @@ interface Opening {
   /** What either side said already. */
   readonly guestHead: Buffer;
   readonly clientHead: Buffer;
+  readonly passing: Passing;
 }
 
-function tunnel(client: Duplex, guest: Duplex, { text, guestHead, clientHead }: Opening): void {
+function tunnel(
+  client: Duplex,
+  guest: Duplex,
+  { text, guestHead, clientHead, passing }: Opening,
+): void {
   client.write(text);
   if (guestHead.length > 0) client.write(guestHead);
   if (clientHead.length > 0) guest.write(clientHead);
+  passing.passed("out", guestHead.length);
+  passing.passed("in", clientHead.length);
   join(client, guest);
+  client.on("data", (bytes: Buffer) => passing.passed("in", bytes.length));
+  guest.on("data", (bytes: Buffer) => passing.passed("out", bytes.length));
 }

@@ -28,6 +28,7 @@ export function gateOf({ record, secrets }: Known, machine: Machine, touch: Targ
   const { allowPublicTraffic, maskRequestHost } = reportedNetwork(record.network);
   const facts = {
     id: record.id,
+    tenantId: record.tenantId,
     accessToken: secrets.envdAccessToken ?? undefined,
     trafficToken: secrets.trafficAccessToken ?? undefined,
     allowPublicTraffic,
