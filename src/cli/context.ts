@@ -26,7 +26,7 @@ export function hostOf(command: Command): Host {
 }
 
 /** The server that the global options or the environment name; `undefined`: none. Throws what `serverAddress` throws. */
-function serverOf(command: Command): ServerAddress | undefined {
+export function serverOf(command: Command): ServerAddress | undefined {
   const options = globalOptions(command);
   const server = serverAddress(options);
   for (const name of ["stateDir", "allowKnownEscapes"] as const)

@@ -1,4 +1,6 @@
 import { Command, CommanderError } from "commander";
+import { auditCommand } from "./commands/audit.ts";
+import { backupCommand } from "./commands/backup.ts";
 import { benchCommand } from "./commands/bench.ts";
 import { createCommand } from "./commands/create.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -10,6 +12,7 @@ import { runCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { shellCommand } from "./commands/shell.ts";
 import { templateCommand } from "./commands/template.ts";
+import { statusCommand } from "./commands/status.ts";
 import type { Context } from "./context.ts";
 import { packageVersion } from "./package-version.ts";
 
@@ -61,6 +64,9 @@ export function program(context: Context): Command {
     templateCommand,
     serveCommand,
     keyCommand,
+    statusCommand,
+    auditCommand,
+    backupCommand,
     doctorCommand,
     benchCommand,
   ];

@@ -13,12 +13,16 @@ export interface ServerClient {
   get(path: string, query?: Readonly<Record<string, string | undefined>>): Promise<unknown>;
 }
 
-type Address = Pick<ServerAddress, "url" | "apiKey" | "ca">;
+type Address = Pick<ServerAddress, "url" | "apiKey" | "ca"> & {
+  /** A file to ask by, instead of the address. */
+  readonly socketPath?: string;
+};
 
 const patienceMs = 30_000;
 const maxAnswerBytes = 16_777_216;
 
-export function serverClient({ url, apiKey, ca }: Address, signal: AbortSignal): ServerClient {
+export function serverClient(address: Address, signal: AbortSignal): ServerClient {
+  const { url, apiKey, ca, socketPath } = address;
   const isOperator = apiKey.startsWith("cofferdam_operator_");
   const headers: Readonly<Record<string, string>> = isOperator
     ? { authorization: `Bearer ${apiKey}` }
@@ -30,7 +34,7 @@ export function serverClient({ url, apiKey, ca }: Address, signal: AbortSignal):
       const target = new URL(path, url);
       for (const [name, value] of Object.entries(query))
         if (value !== undefined) target.searchParams.set(name, value);
-      const { status, text } = await ask(target, { headers, ca, signal });
+      const { status, text } = await ask(target, { headers, ca, socketPath, signal });
       const body = parsed(text, target);
       if (status === 200) return body;
       throw refusal(status, body);
@@ -41,19 +45,20 @@ export function serverClient({ url, apiKey, ca }: Address, signal: AbortSignal):
 interface Asking {
   readonly headers: Readonly<Record<string, string>>;
   readonly ca: string | undefined;
+  readonly socketPath: string | undefined;
   readonly signal: AbortSignal;
 }
 
 function ask(
   target: URL,
-  { headers, ca, signal }: Asking,
+  { headers, ca, socketPath, signal }: Asking,
 ): Promise<{ readonly status: number; readonly text: string }> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error): void => reject(unreached(target, cause, signal));
     const take = (answer: IncomingMessage): void => {
       textOf(answer).then((text) => resolve({ status: answer.statusCode ?? 0, text }), fail);
     };
-    const options = { headers, signal, timeout: patienceMs, agent: false } as const;
+    const options = { headers, signal, socketPath, timeout: patienceMs, agent: false } as const;
     const sent =
       target.protocol === "https:"
         ? securedRequest(

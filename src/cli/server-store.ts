@@ -9,6 +9,11 @@ export function serverDirectory(stateDir: string): string {
   return join(stateDir, "server");
 }
 
+/** The socket by which commands of this host ask the server of the directory. */
+export function localSocketIn(directory: string): string {
+  return join(directory, "operator.sock");
+}
+
 /** The server's store: PostgreSQL where `DATABASE_URL` names one, else SQLite below the state directory. */
 export function serverStore(stateDir: string, watch?: StoreWatch): Promise<Store> {
   const url = process.env["DATABASE_URL"];

@@ -16,6 +16,7 @@ import { harden } from "./data/server-options.ts";
 import { type Life, life } from "./life/life.ts";
 import type { Found } from "./life/recovery.ts";
 import { type TemplateCatalog, withoutSnapshots } from "./life/template-catalog.ts";
+import { openLocalDoor } from "./local-door.ts";
 import type { Log } from "./log.ts";
 import { measured } from "./observe/measured.ts";
 import type { Meters } from "./observe/meters.ts";
@@ -45,6 +46,8 @@ export interface ServerOptions {
   readonly version: string;
   /** Lets the server's keeper in. */
   readonly operatorToken: string;
+  /** A file by which commands of this host ask. */
+  readonly localSocket: string;
   readonly meters: Meters;
   readonly log: Log;
 }
@@ -101,7 +104,6 @@ async function serve(
   const { store, audit, version, log, meters } = options;
   const { server } = door;
   const { port, url, domain } = addressOf(door, options);
-  meters.certificate(door.certificate()?.expiresAt);
   const catalog = withoutSnapshots(options.catalog);
   const drivers = driversOf(options);
   const keeper = keeperOf({ ...options, catalog }, drivers, domain);
@@ -134,6 +136,7 @@ async function serve(
   await noteStart(audit, version, found);
   starting.over();
   attach(server, data, listener);
+  const shutLocalDoor = await openLocalDoor(options.localSocket, listener, log);
   isReady = true;
   return {
     port,
@@ -144,6 +147,7 @@ async function serve(
     async stop({ endSandboxes }) {
       isReady = false;
       door.close();
+      shutLocalDoor();
       await drain(drainMs);
       if (endSandboxes) await keeper.endAll();
       await noteServer(audit, "server.stop", { endSandboxes: String(endSandboxes) });
@@ -188,10 +192,14 @@ interface Address {
   readonly domain: string;
 }
 
-function addressOf(door: Door, { host, port: asked, domain: named, log }: ServerOptions): Address {
+function addressOf(
+  door: Door,
+  { host, port: asked, domain: named, log, meters }: ServerOptions,
+): Address {
   const address = door.server.address();
   const port = typeof address === "object" && address !== null ? address.port : asked;
   const domain = named(port);
+  meters.certificate(door.certificate()?.expiresAt);
   if (!door.isFor(`49983-i.${domain.replace(/:\d+$/, "")}`))
     log("warn", "the certificate is not for the names of sandboxes", { domain });
   const scheme = door.certificate() === undefined ? "http" : "https";

@@ -15,8 +15,8 @@ import { packageVersion } from "../package-version.ts";
 import { type Encryption, encryptionOf, trustText } from "../serve/encryption.ts";
 import { type DoorFlags, refuseOpenDoor } from "../serve/open-door.ts";
 import { keptOperatorToken } from "../serve/operator-token.ts";
-import { notePlace } from "../serve/place.ts";
-import { serverDirectory, serverStore } from "../server-store.ts";
+import { tracing } from "../serve/tracing.ts";
+import { localSocketIn, serverDirectory, serverStore } from "../server-store.ts";
 import { templateCatalog } from "../template-catalog.ts";
 import type { Output } from "../terminal.ts";
 import { parseNumber } from "../units.ts";
@@ -81,6 +81,7 @@ export function serveCommand(context: Context): Command {
     const host = hostOf(command);
     const { stdout, stderr } = context.terminal;
     const log = logTo(stderr, flags);
+    const traces = await tracing(process.env, { version: packageVersion(), log });
     const encryption = await encryptionOf(flags, host.stateDir);
     const counts = meters(packageVersion());
     await using store = await serverStore(host.stateDir, storeWatch(counts));
@@ -88,7 +89,6 @@ export function serveCommand(context: Context): Command {
     const key = await firstKey(store, directory);
     const operatorToken = keptOperatorToken(directory);
     const server = await start(host, store, { flags, log, encryption, counts, operatorToken });
-    const place = notePlace(directory, { url: server.url, authority: encryption.authority });
     const stopFreshness = encryption.keepFresh(log);
     context.interruption.onHangUp(() => void server.reload());
     await stdout.write(`${server.url}\n`);
@@ -97,8 +97,8 @@ export function serveCommand(context: Context): Command {
       await stderr.write(trustText(encryption.authority, server.domain));
     await aborted(context.interruption.signal);
     stopFreshness();
-    place.forget();
     await server.stop({ endSandboxes: flags.endSandboxes === true });
+    await traces?.stop();
   });
 }
 
@@ -147,6 +147,7 @@ async function start(
     catalog: templateCatalog(host.templates),
     version: packageVersion(),
     operatorToken,
+    localSocket: localSocketIn(serverDirectory(stateDir)),
     meters: counts,
     log,
   });

@@ -6,6 +6,7 @@ import type { AuditLog } from "../../audit/audit-log.ts";
 import type { AuditQuery } from "../../audit/audit-record.ts";
 import { parseSandboxOptions } from "../../core/options.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
+import { liveIn } from "../observe/operator.ts";
 import { type Answer, type Call, type Control, type Operation, operation } from "./operation.ts";
 import { parsedAs } from "./parsed-as.ts";
 import { sandboxIdIn } from "./sandbox-id.ts";
@@ -42,6 +43,11 @@ export const ownOperations: readonly Operation[] = [
     ({ version }) => Promise.resolve({ status: 200, body: { name: "cofferdam", version } }),
   ),
   operation(
+    "GET /cofferdam/v1/status",
+    { name: "tenant.status", summary: "what the tenant has and may have" },
+    tenantStatus,
+  ),
+  operation(
     "GET /cofferdam/v1/drivers",
     { name: "driver.list", summary: "drivers, and what enforces what on each" },
     drivers,
@@ -62,6 +68,28 @@ async function ready({ store, isReady }: Control): Promise<Answer> {
   if (!isReady()) throw new SandboxError("unavailable", "the server is ending");
   await store.check();
   return { status: 200, body: { ready: true } };
+}
+
+async function tenantStatus(control: Control, { by }: Call<undefined>): Promise<Answer> {
+  const { life, store, version, isReady } = control;
+  const sandboxes = await liveIn(store, by.tenant.id);
+  const list = [...life.drivers.values()].map(({ name, isolation, capabilities }) => ({
+    name,
+    isolation,
+    isDefault: name === life.defaultDriver,
+    capabilities: [...capabilities],
+  }));
+  return {
+    status: 200,
+    body: {
+      version,
+      isReady: isReady(),
+      tenant: by.tenant.name,
+      drivers: list,
+      sandboxes: Object.fromEntries(sandboxes),
+      limits: by.tenant.limits,
+    },
+  };
 }
 
 function drivers({ life }: Control): Promise<Answer> {

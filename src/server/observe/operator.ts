@@ -100,10 +100,15 @@ export function operator(parts: OperatorParts): Operator {
   };
 }
 
-async function liveIn({ sandboxes }: Store): Promise<ReadonlyMap<SandboxState, number>> {
+/** How many sandboxes there are of each state but the last, of a tenant or of all. */
+export async function liveIn(
+  { sandboxes }: Store,
+  tenantId?: string,
+): Promise<ReadonlyMap<SandboxState, number>> {
+  const whose = tenantId === undefined ? {} : { tenantId };
   const counts = new Map<SandboxState, number>();
   for (const state of sandboxStates.filter((each) => each !== endedState))
-    counts.set(state, await sandboxes.count({ states: [state] }));
+    counts.set(state, await sandboxes.count({ ...whose, states: [state] }));
   return counts;
 }
 
