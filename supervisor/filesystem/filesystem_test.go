@@ -162,18 +162,19 @@ func (f fixture) mount(idMap *plan.IDMap) error {
 	if err := errors.Join(f.root.CopyDisk(plan.Disk{Blank: f.blank, SizeMiB: 64}), f.root.AttachDisk()); err != nil {
 		return err
 	}
-	var namespace *os.File
-	owner := 0
+	var namespace, disk *os.File
 	if idMap != nil {
-		var err error
-		if namespace, err = UserNamespace(*idMap); err != nil {
+		var first, second error
+		namespace, first = UserNamespace(*idMap)
+		disk, second = DiskNamespace(*idMap)
+		if err := errors.Join(first, second); err != nil {
 			return err
 		}
 		defer namespace.Close()
-		owner = idMap.HostID
+		defer disk.Close()
 	}
 	return f.mounts.Do(func() error {
-		if err := errors.Join(f.root.MountDisk(owner), f.root.MountLayers(f.lower, namespace)); err != nil {
+		if err := errors.Join(f.root.MountDisk(disk), f.root.MountLayers(f.lower, namespace)); err != nil {
 			return err
 		}
 		return f.root.MountOverlay(len(f.lower), idMap != nil)
@@ -296,7 +297,7 @@ func TestUserNamespaceCanBeMadeWithoutTracing(t *testing.T) {
 	needRoot(t)
 	for _, traced := range []bool{true, false} {
 		err := thread.Once(func() error {
-			namespace, err := hold(plan.IDMap{HostID: 2_000_000, Size: 65536}, traced)
+			namespace, err := hold([]syscall.SysProcIDMap{{ContainerID: 0, HostID: 2_000_000, Size: 65536}}, traced)
 			if err == nil {
 				namespace.Close()
 			}

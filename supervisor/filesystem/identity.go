@@ -25,12 +25,31 @@ func UserNamespace(wanted plan.IDMap) (namespace *os.File, err error) {
 		if err := actAs(wanted.HostID); err != nil {
 			return err
 		}
-		if namespace, err = hold(wanted, true); errors.Is(err, syscall.EPERM) {
-			namespace, err = hold(wanted, false)
-		}
+		namespace, err = held([]syscall.SysProcIDMap{{ContainerID: 0, HostID: wanted.HostID, Size: wanted.Size}})
 		return err
 	})
 	return namespace, userNamespaceFailure(err)
+}
+
+// DiskNamespace makes a user namespace for the mount of a disk that holds the machine's own ids, and for nothing else: what
+// the overlay makes there for itself is the host's root's, which is mapped as well.
+func DiskNamespace(wanted plan.IDMap) (namespace *os.File, err error) {
+	err = thread.Once(func() error {
+		namespace, err = held([]syscall.SysProcIDMap{
+			{ContainerID: 0, HostID: wanted.HostID, Size: wanted.Size},
+			{ContainerID: wanted.Size, HostID: 0, Size: 1},
+		})
+		return err
+	})
+	return namespace, userNamespaceFailure(err)
+}
+
+func held(mapping []syscall.SysProcIDMap) (*os.File, error) {
+	namespace, err := hold(mapping, true)
+	if errors.Is(err, syscall.EPERM) {
+		return hold(mapping, false)
+	}
+	return namespace, err
 }
 
 // actAs gives the calling thread, which must be a throw-away one, another effective user id and keeps its rights.
@@ -51,14 +70,13 @@ func actAs(id int) error {
 
 // hold starts a child in a new user namespace, opens the namespace, and ends the child. Being traced, the child stops
 // before its first instruction; where that is forbidden (Yama, a debugger), it waits for its input to end.
-func hold(wanted plan.IDMap, traced bool) (*os.File, error) {
+func hold(mapping []syscall.SysProcIDMap, traced bool) (*os.File, error) {
 	input, output, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer input.Close()
 	defer output.Close()
-	mapping := []syscall.SysProcIDMap{{ContainerID: 0, HostID: wanted.HostID, Size: wanted.Size}}
 	pid, err := syscall.ForkExec("/proc/self/exe", []string{holderName}, &syscall.ProcAttr{
 		Env:   []string{},
 		Files: []uintptr{input.Fd()},

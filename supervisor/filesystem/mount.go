@@ -95,6 +95,23 @@ func mountLayer(source, at string, userNamespace *os.File) error {
 	return attach(layer, at)
 }
 
+// mapMount puts a mount in its own place again, with its ids mapped.
+func mapMount(at string, userNamespace *os.File) error {
+	mount, err := CloneMount(at)
+	if err != nil {
+		return err
+	}
+	defer mount.Close()
+	attributes := mountAttributes{set: attributeIDMap, userNamespace: uint64(userNamespace.Fd())}
+	if err := setAttributes(mount, attributes); err != nil {
+		return err
+	}
+	if err := syscall.Unmount(at, 0); err != nil {
+		return err
+	}
+	return attach(mount, at)
+}
+
 const forceShutdown = 0x8004587d
 
 // forgetChanges tells a file system that nothing needs to reach its disk any more, so that its end costs nothing.

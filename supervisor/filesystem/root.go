@@ -52,9 +52,10 @@ func (r *Root) AttachDisk() error {
 	return failure.Wrap(err, "attach the disk")
 }
 
-// MountDisk mounts the writable layer.
-func (r *Root) MountDisk(owner int) error {
-	if err := os.Mkdir(diskName, 0o711); err != nil {
+// MountDisk mounts the writable layer. With a user namespace, the image holds the machine's own ids, whatever those are on
+// this host, so that an image fits any machine.
+func (r *Root) MountDisk(userNamespace *os.File) error {
+	if err := os.MkdirAll(diskName, 0o711); err != nil {
 		return failure.Wrap(err, "make the disk's mount point")
 	}
 	options := "noinit_itable,nobarrier"
@@ -63,21 +64,24 @@ func (r *Root) MountDisk(owner int) error {
 	}
 	r.mounted = append(r.mounted, diskName)
 	r.loop.Release()
-	disk, err := os.Open(diskName)
-	if err != nil {
-		return failure.Wrap(err, "open the disk")
-	}
-	r.disk = disk
 	for _, name := range []string{"upper", "work"} {
 		path := filepath.Join(diskName, name)
-		if err := os.Mkdir(path, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-			return failure.Wrap(err, "prepare the disk")
+		err := os.Mkdir(path, 0o755)
+		if errors.Is(err, os.ErrExist) {
+			continue
 		}
-		if err := errors.Join(os.Chmod(path, 0o755), os.Chown(path, owner, owner)); err != nil {
+		if err := errors.Join(err, os.Chmod(path, 0o755)); err != nil {
 			return failure.Wrap(err, "prepare the disk")
 		}
 	}
-	return nil
+	if userNamespace != nil {
+		if err := mapMount(diskName, userNamespace); err != nil {
+			return failure.Wrap(err, "map the disk's ids")
+		}
+	}
+	disk, err := os.Open(diskName)
+	r.disk = disk
+	return failure.Wrap(err, "open the disk")
 }
 
 // MountLayers makes the read-only layers reachable.

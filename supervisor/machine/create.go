@@ -155,14 +155,6 @@ func together(stages ...func() error) error {
 	return nil
 }
 
-// owner is who the machine's root is on the host.
-func (m *Machine) owner() int {
-	if m.plan.Root.IDMap == nil {
-		return 0
-	}
-	return m.plan.Root.IDMap.HostID
-}
-
 // lender is who owns what the agent is lent: the machine's last id, which no account has. So the agent, who may write what
 // others own, can use it, and a command of root's cannot.
 func (m *Machine) lender() int {
@@ -180,21 +172,13 @@ func (m *Machine) makeDisk() error {
 		return err
 	}
 	return m.timings.measure("disk", func() error {
-		return m.mounts.Do(func() error { return m.root.MountDisk(m.owner()) })
+		return m.inNamespace(filesystem.DiskNamespace, m.root.MountDisk)
 	})
 }
 
 func (m *Machine) makeLayers() error {
 	return m.timings.measure("layers", func() error {
-		var namespace *os.File
-		if m.plan.Root.IDMap != nil {
-			var err error
-			if namespace, err = filesystem.UserNamespace(*m.plan.Root.IDMap); err != nil {
-				return failure.Wrap(err, "make a user namespace")
-			}
-			defer namespace.Close()
-		}
-		return m.mounts.Do(func() error {
+		return m.inNamespace(filesystem.UserNamespace, func(namespace *os.File) error {
 			if namespace != nil {
 				if err := m.root.MountUserNamespace(namespace); err != nil {
 					return err
@@ -203,6 +187,19 @@ func (m *Machine) makeLayers() error {
 			return m.root.MountLayers(m.plan.Root.Lower, namespace)
 		})
 	})
+}
+
+// inNamespace mounts with a user namespace that maps the machine's ids; with none where they stay as they are.
+func (m *Machine) inNamespace(open func(plan.IDMap) (*os.File, error), mount func(*os.File) error) error {
+	if m.plan.Root.IDMap == nil {
+		return m.mounts.Do(func() error { return mount(nil) })
+	}
+	namespace, err := open(*m.plan.Root.IDMap)
+	if err != nil {
+		return failure.Wrap(err, "make a user namespace")
+	}
+	defer namespace.Close()
+	return m.mounts.Do(func() error { return mount(namespace) })
 }
 
 func (m *Machine) makeGroup() error {
