@@ -73,8 +73,11 @@ func (h *host) Own() error  { h.change(func() { h.owners++ }); return nil }
 func (h *host) Disown()     { h.change(func() { h.owners-- }) }
 func (h *host) Busy() error { h.change(func() { h.busy++ }); return nil }
 func (h *host) Rest()       { h.change(func() { h.busy-- }) }
-func (h *host) Pause(kept paused.Kept) error {
+func (h *host) Pause(kept paused.Kept, rests func()) error {
 	h.change(func() { h.kept = kept })
+	if kept == paused.Files {
+		rests()
+	}
 	return nil
 }
 func (h *host) Resume(lifetime time.Duration) error {
@@ -149,6 +152,19 @@ func TestConversation(t *testing.T) {
 	if machine.owners != 0 || machine.busy != 0 {
 		t.Error("a closed connection still owns or uses", machine.owners, machine.busy)
 	}
+}
+
+func TestPauseAfterWhichAMachineRestsIsAnsweredInTheEnd(t *testing.T) {
+	machine := &host{}
+	conversations := &Conversations{}
+	one := talk(t, conversations, machine)
+	one.say(`{"id":1,"op":"pause","kept":"files"}`)
+	one.say(`{"id":2,"op":"pause","kept":"memory"}`)
+	one.hear(`{"id":2,"ok":true}`)
+	conversations.Tell("paused")
+	one.hear(`{"event":"paused"}`)
+	conversations.Rested()
+	one.hear(`{"id":1,"ok":true,"rests":true}`)
 }
 
 func TestFarewellTellsWhatCouldNotBeUndone(t *testing.T) {

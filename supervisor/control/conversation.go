@@ -29,7 +29,8 @@ type Host interface {
 	Busy() error
 	Rest()
 	// Pause and Resume answer when it is done.
-	Pause(kept paused.Kept) error
+	// rests is called when the machine has no supervisor from here on; the answer comes with Rested then.
+	Pause(kept paused.Kept, rests func()) error
 	Resume(lifetime time.Duration) error
 	// Kill begins the machine's end; the answer comes with Farewell.
 	Kill()
@@ -49,6 +50,7 @@ type conversation struct {
 	fd      int
 	closed  bool
 	kills   []int64
+	pauses  []int64
 	owner   bool
 	working bool
 }
@@ -114,7 +116,7 @@ func (c *conversation) tell(line []byte) {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if !c.closed {
-		_ = syscall.Sendmsg(c.fd, line, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+		c.send(line)
 	}
 }
 
@@ -130,13 +132,56 @@ func (c *conversation) farewell(event []byte, problem error) {
 		if problem != nil {
 			reply.Error = failure.From(problem)
 		}
-		line, err := json.Marshal(reply)
-		if err != nil {
-			continue
-		}
-		text = append(append(text, line...), '\n')
+		text = append(text, lineOf(reply)...)
 	}
+	c.send(text)
+}
+
+// Rested answers those that asked for a pause after which the machine has no supervisor. It never waits.
+func (c *Conversations) Rested() {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	for one := range c.open {
+		one.rested()
+	}
+}
+
+func (c *conversation) rested() {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	var text []byte
+	for _, id := range c.pauses {
+		text = append(text, lineOf(answer{ID: id, OK: true, Rests: true})...)
+	}
+	if !c.closed && len(text) > 0 {
+		c.send(text)
+	}
+}
+
+func (c *conversation) pause(request Request) error {
+	rests := false
+	err := c.host.Pause(request.Kept, func() {
+		rests = true
+		c.mutex.Lock()
+		c.pauses = append(c.pauses, request.ID)
+		c.mutex.Unlock()
+	})
+	if rests {
+		return errLater
+	}
+	return err
+}
+
+func (c *conversation) send(text []byte) {
 	_ = syscall.Sendmsg(c.fd, text, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+}
+
+func lineOf(reply answer) []byte {
+	line, err := json.Marshal(reply)
+	if err != nil {
+		return nil
+	}
+	return append(line, '\n')
 }
 
 func (c *conversation) end() {
@@ -201,7 +246,7 @@ func (c *conversation) serve(request Request, reply *answer) (err error) {
 	case "lifetime":
 		err = c.host.Lifetime(time.Duration(*request.Ms) * time.Millisecond)
 	case "pause":
-		err = c.host.Pause(request.Kept)
+		return c.pause(request)
 	case "resume":
 		err = c.host.Resume(time.Duration(*request.Ms) * time.Millisecond)
 	case "busy":

@@ -72,8 +72,10 @@ type Metrics struct {
 }
 
 type answer struct {
-	ID      int64            `json:"id"`
-	OK      bool             `json:"ok"`
+	ID int64 `json:"id"`
+	OK bool  `json:"ok"`
+	// Rests says that the paused machine has no supervisor any more once this connection is closed.
+	Rests   bool             `json:"rests,omitempty"`
 	Info    *Info            `json:"info,omitempty"`
 	Metrics *Metrics         `json:"metrics,omitempty"`
 	Error   *failure.Failure `json:"error,omitempty"`

@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"syscall"
+
+	"cofferdam/supervisor/failure"
 )
 
 // blockBytes is what one leaf of a digest covers.
@@ -21,6 +23,49 @@ var emptyBlock [blockBytes]byte
 // So a sparse copy has the digest of its original, and an empty disk costs next to nothing.
 func Digest(file *os.File) (string, error) {
 	return digest(file, func(int64, []byte) error { return nil })
+}
+
+// copyVerified copies a file whose digest must be the one that was noted; holes stay holes. What it has not verified is gone.
+func copyVerified(from, to, noted string) (err error) {
+	source, err := os.Open(from)
+	if err != nil {
+		return failure.Wrap(err, "read the disk")
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return failure.Wrap(err, "copy the disk")
+	}
+	defer func() {
+		if err = errors.Join(err, target.Close()); err != nil {
+			_ = os.Remove(to)
+		}
+	}()
+	found, err := copyDigested(source, target)
+	if err != nil {
+		return failure.Wrap(err, "copy the disk")
+	}
+	if found != noted {
+		return failure.New(failure.Untrusted, "the disk is not what was written: its digest is %s", found)
+	}
+	return nil
+}
+
+func copyDigested(source, target *os.File) (string, error) {
+	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, target.Fd(), fileClone, source.Fd()); errno == 0 {
+		return Digest(target)
+	}
+	info, err := source.Stat()
+	if err != nil {
+		return "", err
+	}
+	if err := target.Truncate(info.Size()); err != nil {
+		return "", err
+	}
+	return digest(source, func(position int64, block []byte) error {
+		_, err := target.WriteAt(block, position)
+		return err
+	})
 }
 
 // digest gives every block that is not empty to a visitor as well.

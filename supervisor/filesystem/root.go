@@ -16,7 +16,9 @@ import (
 
 // Below the machine's directory; ImageName is the writable layer's image.
 const (
-	ImageName  = "disk.img"
+	ImageName = "disk.img"
+	// nextName is the image of a machine that is being resumed, as long as it may still turn out that it cannot be.
+	nextName   = "next.img"
 	diskName   = "disk"
 	layersName = "layers"
 	// userNamespaceName is where the runtime finds the machine's user namespace.
@@ -28,7 +30,9 @@ const (
 type Root struct {
 	directory  string
 	mountPoint string
-	loop       *Loop
+	// image is the disk's, in the directory.
+	image string
+	loop  *Loop
 	// disk is open while the writable layer is mounted.
 	disk *os.File
 	// mounted lists what to unmount, last first.
@@ -37,17 +41,39 @@ type Root struct {
 
 // NewRoot describes a root that is not there yet.
 func NewRoot(directory, mountPoint string) *Root {
-	return &Root{directory: directory, mountPoint: mountPoint}
+	return &Root{directory: directory, mountPoint: mountPoint, image: ImageName}
 }
 
 // CopyDisk makes the writable layer's image. It needs no mount namespace.
 func (r *Root) CopyDisk(disk plan.Disk) error {
-	return failure.Wrap(CopySparse(disk.Blank, filepath.Join(r.directory, ImageName), disk.SizeMiB<<20), "make the disk")
+	if disk.Digest != "" {
+		return copyVerified(disk.Blank, r.path(), disk.Digest)
+	}
+	return failure.Wrap(CopySparse(disk.Blank, r.path(), disk.SizeMiB<<20), "make the disk")
 }
+
+// TakeDisk makes an image of the one that a paused machine has kept, which stays as it is until Settle.
+func (r *Root) TakeDisk(digest string) error {
+	kept := r.path()
+	r.image = nextName
+	return copyVerified(kept, r.path(), digest)
+}
+
+// Settle gives the image its name, in place of the one that was kept.
+func (r *Root) Settle() error {
+	settled := filepath.Join(r.directory, ImageName)
+	if err := os.Rename(r.path(), settled); err != nil {
+		return failure.Wrap(err, "take the disk")
+	}
+	r.image, r.loop.image = ImageName, settled
+	return nil
+}
+
+func (r *Root) path() string { return filepath.Join(r.directory, r.image) }
 
 // AttachDisk makes a block device of the image. It needs no mount namespace.
 func (r *Root) AttachDisk() error {
-	loop, err := AttachLoop(filepath.Join(r.directory, ImageName))
+	loop, err := AttachLoop(r.path())
 	r.loop = loop
 	return failure.Wrap(err, "attach the disk")
 }
@@ -73,6 +99,10 @@ func (r *Root) MountDisk(userNamespace *os.File) error {
 		if err := errors.Join(err, os.Chmod(path, 0o755)); err != nil {
 			return failure.Wrap(err, "prepare the disk")
 		}
+	}
+	// The mark of an overlay that does not flush for itself. What a pause or snapshot keeps was flushed.
+	if err := os.RemoveAll(filepath.Join(diskName, "work", "work", "incompat")); err != nil {
+		return failure.Wrap(err, "prepare the disk")
 	}
 	if userNamespace != nil {
 		if err := mapMount(diskName, userNamespace); err != nil {

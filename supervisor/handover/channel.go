@@ -69,6 +69,9 @@ func (c *Channel) Setup(setup json.RawMessage, lent *os.File) error {
 // Alive tells the agent that the host is there. An agent that has not read its last messages needs no other.
 func (c *Channel) Alive() { c.sendNow(message{Type: "alive"}) }
 
+// Stop asks the agent to end what runs in the machine and to bring what was written to the disk.
+func (c *Channel) Stop() { c.sendNow(message{Type: "stop"}) }
+
 func (c *Channel) sendNow(one message) {
 	raw, err := json.Marshal(one)
 	if err != nil {
@@ -104,8 +107,18 @@ func (c *Channel) Give(connection *os.File, kind Kind, deadline time.Time) error
 	return errors.Join(err, sent)
 }
 
-// Listen takes the agent's messages until there are no more: the first readiness goes to ready, questions are answered.
-func (c *Channel) Listen(ready func(Ready), kills func() uint64) error {
+// Hearer is who hears the agent. Its answers must not wait.
+type Hearer struct {
+	// Ready hears the first word that the agent serves.
+	Ready func(Ready)
+	// Kills answers how many out-of-memory kills the machine has seen.
+	Kills func() uint64
+	// Stopped hears that the agent has ended what ran in the machine, as Stop asked.
+	Stopped func()
+}
+
+// Listen takes the agent's messages until there are no more.
+func (c *Channel) Listen(hearer Hearer) error {
 	buffer := make([]byte, maxMessageBytes)
 	second, count := time.Now(), 0
 	for told := false; ; {
@@ -132,11 +145,13 @@ func (c *Channel) Listen(ready func(Ready), kills func() uint64) error {
 			if !told {
 				told = true
 				buffer = make([]byte, 1024)
-				ready(Ready{ProtocolVersion: brief(one.Version), AgentVersion: brief(one.AgentVersion)})
+				hearer.Ready(Ready{ProtocolVersion: brief(one.Version), AgentVersion: brief(one.AgentVersion)})
 			}
 		case "oom":
-			seen := kills()
+			seen := hearer.Kills()
 			c.sendNow(message{Type: "oom", ID: one.ID, Count: &seen})
+		case "stopped":
+			hearer.Stopped()
 		}
 	}
 }

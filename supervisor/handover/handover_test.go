@@ -146,7 +146,9 @@ func TestAgentIsHeardAndRubbishIsNot(t *testing.T) {
 	channel, agent := newChannel(t)
 	heard := make(chan Ready, 2)
 	over := make(chan error, 1)
-	go func() { over <- channel.Listen(func(one Ready) { heard <- one }, func() uint64 { return 7 }) }()
+	go func() {
+		over <- channel.Listen(Hearer{func(one Ready) { heard <- one }, func() uint64 { return 7 }, func() {}})
+	}()
 	for _, text := range []string{"{", "[]", `"x"`, `{"type":"oom","id":-1}`, `{"type":"nothing"}`,
 		`{"type":"ready","version":"1","agentVersion":"2"}`, `{"type":"ready","version":"3"}`, `{"type":"oom","id":5}`} {
 		if _, err := agent.WriteString(text); err != nil {
@@ -175,7 +177,9 @@ func TestDescriptorsFromTheAgentAreDropped(t *testing.T) {
 	}
 	defer reader.Close()
 	answered := make(chan struct{})
-	go func() { _ = channel.Listen(func(Ready) {}, func() uint64 { close(answered); return 0 }) }()
+	go func() {
+		_ = channel.Listen(Hearer{func(Ready) {}, func() uint64 { close(answered); return 0 }, func() {}})
+	}()
 	err = syscall.Sendmsg(int(agent.Fd()), []byte(`{"type":"oom","id":1}`), syscall.UnixRights(int(writer.Fd())), nil, 0)
 	if err != nil {
 		t.Fatal(err)

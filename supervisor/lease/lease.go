@@ -21,8 +21,12 @@ const (
 	RuntimeLost Reason = "runtime-lost"
 )
 
-// Paused is no end: the machine's processes are gone and its files are kept.
-const Paused Reason = "paused"
+// Reasons for a supervisor's end that are not told: Paused is no end of the machine, whose processes are gone and whose
+// files are kept; Terminated ends one that runs and lets one that is paused rest.
+const (
+	Paused     Reason = "paused"
+	Terminated Reason = "terminated"
+)
 
 // Lease is one machine's.
 type Lease struct {

@@ -15,6 +15,7 @@ import (
 	"cofferdam/supervisor/handover"
 	"cofferdam/supervisor/launch"
 	"cofferdam/supervisor/lease"
+	"cofferdam/supervisor/paused"
 	"cofferdam/supervisor/plan"
 	"cofferdam/supervisor/thread"
 )
@@ -47,6 +48,12 @@ type Machine struct {
 	// gone is closed when the agent's end of the channel is.
 	gone  chan struct{}
 	power power
+	// kept is what a machine was paused with that is being resumed, until it counts as running.
+	kept *paused.Record
+	// stopped says that the agent has ended what ran.
+	stopped chan struct{}
+	// resting says that the machine is paused and needs no supervisor.
+	resting chan struct{}
 	// unpausable says that the lifetime is over and the machine could not be kept.
 	unpausable chan struct{}
 	// knownKills is the count of out-of-memory kills that the agent has been told.
@@ -77,7 +84,16 @@ func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine := &Machine{
+	machine := newMachine(wanted, lock)
+	if err := machine.make(ctx); err != nil {
+		described := machine.describe(err)
+		return nil, errors.Join(described, machine.takeDown(false))
+	}
+	return machine, nil
+}
+
+func newMachine(wanted *plan.Plan, lock *os.File) *Machine {
+	return &Machine{
 		plan:     wanted,
 		lock:     lock,
 		root:     filesystem.NewRoot(wanted.Directory, wanted.Root.MountPoint),
@@ -89,12 +105,9 @@ func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 		gone:     make(chan struct{}),
 
 		unpausable: make(chan struct{}, 1),
+		stopped:    make(chan struct{}, 1),
+		resting:    make(chan struct{}, 1),
 	}
-	if err := machine.make(ctx); err != nil {
-		described := machine.describe(err)
-		return nil, errors.Join(described, machine.takeDown())
-	}
-	return machine, nil
 }
 
 func (m *Machine) make(ctx context.Context) error {
@@ -129,10 +142,20 @@ func (m *Machine) make(ctx context.Context) error {
 		return err
 	}
 	m.listener, err = handover.NewListener(m.plan.Directory)
-	m.startedAt = time.Now()
-	m.lease = lease.New(m.plan.Lease, m.startedAt)
+	m.startedAt = m.begun()
+	m.lease = lease.New(m.plan.Lease, time.Now())
 	m.timings.note("total", m.timings.begun)
 	return failure.Wrap(err, "listen on the machine's socket")
+}
+
+// begun is when the machine was first started.
+func (m *Machine) begun() time.Time {
+	if m.kept != nil {
+		if at, err := time.Parse(time.RFC3339, m.kept.StartedAt); err == nil {
+			return at
+		}
+	}
+	return time.Now()
 }
 
 // together runs stages at the same time and answers when all are over.
@@ -165,7 +188,7 @@ func (m *Machine) lender() int {
 }
 
 func (m *Machine) makeDisk() error {
-	if err := m.timings.measure("copy", func() error { return m.root.CopyDisk(m.plan.Root.Disk) }); err != nil {
+	if err := m.timings.measure("copy", m.copyDisk); err != nil {
 		return err
 	}
 	if err := m.timings.measure("loop", m.root.AttachDisk); err != nil {
@@ -174,6 +197,13 @@ func (m *Machine) makeDisk() error {
 	return m.timings.measure("disk", func() error {
 		return m.inNamespace(filesystem.DiskNamespace, m.root.MountDisk)
 	})
+}
+
+func (m *Machine) copyDisk() error {
+	if m.kept != nil {
+		return m.root.TakeDisk(m.kept.Disk)
+	}
+	return m.root.CopyDisk(m.plan.Root.Disk)
 }
 
 func (m *Machine) makeLayers() error {

@@ -21,10 +21,21 @@ const (
 	groupPatience  = 5 * time.Second
 )
 
-// End ends the machine, leaves a note of the reason, and tells everybody who listens. This process is to exit at once.
+// End ends the machine, leaves a note of the reason, and tells everybody who listens. This process is to exit at once. A
+// machine that is paused ends only when it is killed; otherwise it goes on without a supervisor.
 func (m *Machine) End(reason lease.Reason) error {
+	m.closeDoor()
+	// A change of its power is finished first.
+	m.power.changing.Lock()
+	defer m.power.changing.Unlock()
+	if m.power.now() == standing && reason != lease.Killed {
+		return m.rest()
+	}
+	if reason == lease.Terminated {
+		reason = lease.Killed
+	}
 	problem := WriteNote(m.plan.StateDir, m.plan.ID, reason)
-	problem = errors.Join(problem, m.takeDown())
+	problem = errors.Join(problem, m.takeDown(false))
 	if problem != nil {
 		problem = failure.Wrap(problem, "end the machine")
 	}
@@ -32,19 +43,33 @@ func (m *Machine) End(reason lease.Reason) error {
 	return problem
 }
 
-// takeDown undoes all that was made, in reverse. What others have removed before is no problem. When something cannot be
-// undone, the directory stays, so that a sweep tries again.
-func (m *Machine) takeDown() error {
+// rest leaves a paused machine without a supervisor. What cannot be given back now is when it is resumed, or swept.
+func (m *Machine) rest() error {
+	problem := m.takeDown(true)
+	m.conversations.Rested()
+	return failure.Wrap(problem, "let the paused machine rest")
+}
+
+// takeDown undoes all that was made, in reverse; what a pause has kept stays where that is wanted. What others have removed
+// before is no problem. When something cannot be undone, the directory stays, so that a sweep tries again.
+func (m *Machine) takeDown(keep bool) error {
 	m.closeDoor()
-	// A change of its power is finished first, and what is frozen could not end.
-	m.power.changing.Lock()
-	defer m.power.changing.Unlock()
-	problem := errors.Join(paused.Remove(m.plan.Directory), m.root.Thaw(), m.killAll())
+	// What is frozen could not end.
+	var problem error
+	if keep {
+		problem = m.root.Seal()
+	} else {
+		problem = errors.Join(paused.Remove(m.plan.Directory), m.root.Thaw())
+	}
+	problem = errors.Join(problem, m.killAll())
 	if m.channel != nil {
 		m.channel.Close()
 	}
 	problem = errors.Join(problem, together(m.giveBackMounts, m.giveBackGroups))
-	if problem == nil {
+	switch {
+	case keep:
+		problem = errors.Join(problem, tidy(m.plan.Directory))
+	case problem == nil:
 		problem = RemoveDirectory(m.plan.Directory)
 	}
 	m.lock.Close()

@@ -150,7 +150,13 @@ type made struct {
 func (b *bench) run(t *testing.T, r runtime, change func(plan fields)) *made {
 	t.Helper()
 	id, directory := b.plan(t, r, change)
-	one := &made{t: t, b: b, id: id, directory: directory, command: exec.Command(b.supervisor, "run", directory+"/plan.json")}
+	return b.begin(t, id, "run", directory+"/plan.json")
+}
+
+// begin starts a supervisor.
+func (b *bench) begin(t *testing.T, id string, words ...string) *made {
+	t.Helper()
+	one := &made{t: t, b: b, id: id, directory: filepath.Join(b.state, "machines", id), command: exec.Command(b.supervisor, words...)}
 	one.command.Stderr = os.Stderr
 	output, err := one.command.StdoutPipe()
 	if err != nil {

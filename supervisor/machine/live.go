@@ -49,12 +49,14 @@ func (m *Machine) Live(terminated <-chan os.Signal) lease.Reason {
 			return m.reasonOf(status)
 		case <-m.gone:
 			return m.awaitRuntime()
+		case <-m.resting:
+			return lease.Paused
 		case <-m.killed:
 			return lease.Killed
 		case <-m.unpausable:
 			return lease.Lifetime
 		case <-terminated:
-			return lease.Killed
+			return lease.Terminated
 		}
 		timer.Stop()
 	}

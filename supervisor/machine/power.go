@@ -15,7 +15,10 @@ import (
 	"cofferdam/supervisor/paused"
 )
 
-const freezePatience = 10 * time.Second
+const (
+	freezePatience = 10 * time.Second
+	stopPatience   = 15 * time.Second
+)
 
 // phase is where a machine is between running and paused.
 type phase int32
@@ -31,6 +34,8 @@ const (
 type power struct {
 	phase    atomic.Int32
 	changing sync.Mutex
+	// rests is set when the supervisor of a paused machine is about to go.
+	rests atomic.Bool
 }
 
 func (p *power) now() phase { return phase(p.phase.Load()) }
@@ -40,11 +45,9 @@ func (p *power) begin(from, to phase) bool { return p.phase.CompareAndSwap(int32
 
 func (p *power) end(at phase) { p.phase.Store(int32(at)) }
 
-// Pause answers a control request: nothing of the machine runs when it is answered.
-func (m *Machine) Pause(kept paused.Kept) error {
-	if kept != paused.Memory {
-		return failure.New(failure.Unsupported, "this machine can be paused with its memory alone").WithField("kept")
-	}
+// Pause answers a control request: nothing of the machine runs when it is answered. rests is called when no supervisor is
+// needed from here on, and this one goes.
+func (m *Machine) Pause(kept paused.Kept, rests func()) error {
 	m.power.changing.Lock()
 	defer m.power.changing.Unlock()
 	if !m.power.begin(running, pausing) {
@@ -55,14 +58,25 @@ func (m *Machine) Pause(kept paused.Kept) error {
 		m.wake()
 		return err
 	}
+	m.power.rests.Store(kept == paused.Files)
 	m.power.end(standing)
 	m.wake()
 	m.conversations.Tell("paused")
+	if m.power.rests.Load() {
+		rests()
+		m.resting <- struct{}{}
+	}
 	return nil
 }
 
-// standStill freezes the processes and then the disk. A failure leaves the machine running.
+// standStill freezes the processes, after they were ended where files alone are kept, and then the disk. A failure leaves the
+// machine running.
 func (m *Machine) standStill(kept paused.Kept) (err error) {
+	if kept == paused.Files {
+		if err := m.stopInside(); err != nil {
+			return err
+		}
+	}
 	if err := m.group.Freeze(freezePatience); err != nil {
 		return err
 	}
@@ -79,6 +93,23 @@ func (m *Machine) standStill(kept paused.Kept) (err error) {
 		return err
 	}
 	return paused.Write(m.plan.Directory, record)
+}
+
+// stopInside has the agent end what runs, so that programs can put their files in order.
+func (m *Machine) stopInside() error {
+	select {
+	case <-m.stopped:
+	default:
+	}
+	m.channel.Stop()
+	select {
+	case <-m.stopped:
+		return nil
+	case <-m.gone:
+		return failure.New(failure.Lost, "the machine is ending")
+	case <-time.After(stopPatience):
+		return failure.New(failure.Unavailable, "the machine's processes do not end")
+	}
 }
 
 func (m *Machine) record(kept paused.Kept) (paused.Record, error) {
@@ -104,9 +135,14 @@ func (m *Machine) diskDigest() (string, error) {
 	return digest, failure.Wrap(err, "read the disk")
 }
 
-// Resume answers a control request: the machine goes on.
+// Resume answers a control request: the machine goes on. One that rests has its supervisor about to go, who cannot.
 func (m *Machine) Resume(lifetime time.Duration) error {
 	m.power.changing.Lock()
+	if m.power.rests.Load() {
+		m.power.changing.Unlock()
+		// The end of the connection tells to ask another one.
+		select {}
+	}
 	defer m.power.changing.Unlock()
 	if !m.power.begin(standing, resuming) {
 		return failure.New(failure.Conflict, "the machine is not paused")
@@ -155,7 +191,7 @@ func (m *Machine) wake() { _ = m.ask(func(time.Time) {}) }
 
 // pauseByItself is what the end of the lifetime does to a machine that is to be kept; one that cannot be paused ends.
 func (m *Machine) pauseByItself() {
-	err := m.Pause(paused.Kept(m.plan.Lease.AtLifetimeEnd))
+	err := m.Pause(paused.Kept(m.plan.Lease.AtLifetimeEnd), func() {})
 	if err != nil && failure.From(err).Code != failure.Conflict {
 		fmt.Fprintln(os.Stderr, "supervisor: the machine could not be paused at the end of its lifetime: "+err.Error())
 		select {

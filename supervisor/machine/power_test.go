@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"cofferdam/supervisor/sweep"
 )
 
 // next reads an unasked line.
@@ -87,6 +91,117 @@ func TestPausedMachineStandsStillAndGoesOn(t *testing.T) {
 			t.Error(reason)
 		}
 		m.leavesNothing()
+	})
+}
+
+func TestRestingMachineIsResumedFromItsFilesAlone(t *testing.T) {
+	each(t, func(t *testing.T, b *bench, r runtime) {
+		m := b.ready(t, r, func(plan fields) { as(plan, "setup")["defaultUser"] = "root" })
+		asked := m.dial("CONTROL")
+		m.inside("write")
+		if said := ask(t, asked, `{"id":1,"op":"pause","kept":"files"}`); said != `{"event":"paused"}` {
+			t.Error(said)
+		}
+		if said := next(t, asked); said != `{"id":1,"ok":true,"rests":true}` {
+			t.Error(said)
+		}
+		if reason := m.wait(); reason != "" {
+			t.Error(reason)
+		}
+		m.rests()
+		if removed, err := sweep.Sweep(b.state); err != nil || len(removed) > 0 {
+			t.Error(removed, err)
+		}
+		damage(t, m, func() {
+			one := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000")
+			if said := one.report(); said.OK || said.Error.Code != "untrusted" {
+				t.Errorf("%+v", said)
+			}
+			one.wait()
+			m.rests()
+		})
+		one, other := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000"), b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000")
+		first, second := one.report(), other.report()
+		if !first.OK {
+			one, first, second = other, second, first
+		}
+		if !first.OK || second.OK || second.Error.Code != "conflict" {
+			t.Fatalf("%+v %+v", first, second)
+		}
+		if said := one.inside("read"); !strings.Contains(said, "without a flush") {
+			t.Error(said)
+		}
+		if err := one.command.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = one.command.Wait()
+		if _, err := sweep.Sweep(b.state); err != nil {
+			t.Error(err)
+		}
+		m.leavesNothing()
+	})
+}
+
+// rests fails when more is left of a machine than what a pause keeps.
+func (m *made) rests() {
+	m.t.Helper()
+	for _, left := range traces(m.b, m.id) {
+		if left != m.directory {
+			m.t.Errorf("left: %s", left)
+		}
+	}
+	entries, err := os.ReadDir(m.directory)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, entry := range entries {
+		switch entry.Name() {
+		case "lock", "paused.json", "disk.img", "plan.json", "bundle":
+		default:
+			m.t.Errorf("left: %s", entry.Name())
+		}
+	}
+}
+
+func TestPausedMachineWhoseSupervisorIsKilledKeepsItsFiles(t *testing.T) {
+	each(t, func(t *testing.T, b *bench, r runtime) {
+		if r.name != "runc" {
+			t.Skip("its memory does not stay on the host")
+		}
+		for _, swept := range []bool{true, false} {
+			m := b.ready(t, r, func(plan fields) { as(plan, "setup")["defaultUser"] = "root" })
+			m.inside("write")
+			asked := m.dial("CONTROL")
+			ask(t, asked, `{"id":1,"op":"pause","kept":"memory"}`)
+			next(t, asked)
+			if err := m.command.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			_ = m.command.Wait()
+			if swept {
+				if _, err := sweep.Sweep(b.state); err != nil {
+					t.Error(err)
+				}
+				m.rests()
+			}
+			one := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000")
+			if said := one.report(); !said.OK {
+				t.Fatalf("%+v", said)
+			}
+			if said := one.inside("read"); !strings.Contains(said, "without a flush") {
+				t.Error(said)
+			}
+			asked = one.dial("CONTROL")
+			ask(t, asked, `{"id":1,"op":"pause","kept":"memory"}`)
+			next(t, asked)
+			one.command.Process.Signal(syscall.SIGTERM)
+			one.wait()
+			m.rests()
+			if out, err := exec.Command(b.supervisor, "discard", m.directory+"/plan.json").CombinedOutput(); err != nil {
+				t.Errorf("%s %v", out, err)
+			}
+			m.leavesNothing()
+		}
 	})
 }
 

@@ -34,9 +34,16 @@ func (m *Machine) start(ctx context.Context) error {
 	ready := make(chan handover.Ready, 1)
 	go func() {
 		defer close(m.gone)
-		_ = channel.Listen(func(one handover.Ready) { ready <- one }, m.tellKills)
+		_ = channel.Listen(handover.Hearer{Ready: func(one handover.Ready) { ready <- one }, Kills: m.tellKills, Stopped: m.noteStopped})
 	}()
 	return m.await(ctx, ready)
+}
+
+func (m *Machine) noteStopped() {
+	select {
+	case m.stopped <- struct{}{}:
+	default:
+	}
 }
 
 func (m *Machine) tellKills() uint64 { return m.knownKills.set(m.group.OOMKills()) }

@@ -44,6 +44,8 @@ type Root struct {
 type Disk struct {
 	Blank   string `json:"blank"`
 	SizeMiB int64  `json:"sizeMiB"`
+	// Digest is what the blank must have; empty where nobody noted it.
+	Digest string `json:"digest"`
 }
 
 // IDMap maps the machine's user and group ids 0 to Size-1 to the host's, from HostID on.

@@ -14,6 +14,7 @@ import (
 	"cofferdam/supervisor/filesystem"
 	"cofferdam/supervisor/lease"
 	"cofferdam/supervisor/machine"
+	"cofferdam/supervisor/paused"
 )
 
 const (
@@ -85,6 +86,9 @@ func (a abandoned) sweep() (bool, error) {
 		return false, nil
 	default:
 		defer lock.Close()
+	}
+	if paused.Exists(a.directory) {
+		return false, machine.Settle(a.directory, a.group)
 	}
 	if err := machine.WriteNote(a.stateDir, a.id, lease.RuntimeLost); err != nil {
 		return false, err

@@ -68,6 +68,7 @@ func serveChannel() error {
 	if err := limitOpenFiles(current.OpenFiles); err != nil {
 		return err
 	}
+	noteBoot()
 	limitNamespaces()
 	if !current.Sudo {
 		if err := forgoCapabilities(); err != nil {
@@ -101,12 +102,19 @@ func serveChannel() error {
 	}); err != nil {
 		return err
 	}
-	return attend(host, holder, listener)
+	return attend(host, &body{holder, table, listener})
+}
+
+// body is what the host's messages are about.
+type body struct {
+	holder   *settings.Holder
+	table    *child.Table
+	listener *channel.Listener
 }
 
 // attend takes the host's messages until there are no more.
-func attend(host *channel.Channel, holder *settings.Holder, listener *channel.Listener) error {
-	watch := newDeadMan(time.Duration(holder.Get().LeaseMs) * time.Millisecond)
+func attend(host *channel.Channel, own *body) error {
+	watch := newDeadMan(time.Duration(own.holder.Get().LeaseMs) * time.Millisecond)
 	for {
 		message, file, err := host.Receive()
 		if err != nil {
@@ -115,10 +123,15 @@ func attend(host *channel.Channel, holder *settings.Holder, listener *channel.Li
 		watch.heard()
 		switch message.Type {
 		case "connection":
-			take(message, file, listener)
+			take(message, file, own.listener)
 			continue
 		case "oom":
 			host.Answered(message)
+		case "stop":
+			go func() {
+				stop(own.table)
+				_ = host.Send(&channel.Message{Type: "stopped"})
+			}()
 		}
 		if file != nil {
 			file.Close()

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -35,21 +36,55 @@ func main() {
 func command(words []string) int {
 	switch {
 	case len(words) == 2 && words[0] == "run":
-		return run(words[1])
+		return run(words[1], machine.Create)
+	case len(words) == 3 && words[0] == "resume":
+		return resume(words[1], words[2])
+	case len(words) == 2 && words[0] == "discard":
+		return discard(words[1])
 	case len(words) == 2 && words[0] == "sweep":
 		return sweepUp(words[1])
 	case len(words) == 1 && words[0] == "version":
 		fmt.Println(version)
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | sweep <state directory> | version")
+	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> | discard <plan.json> | sweep <state directory> | version")
 	return 64
 }
 
-func run(path string) int {
+// maker makes a machine from its plan, or makes it go on.
+type maker func(ctx context.Context, wanted *plan.Plan) (*machine.Machine, error)
+
+// resume makes a paused machine go on, for so long.
+func resume(path, lifetime string) int {
+	lifetimeMs, err := strconv.ParseInt(lifetime, 10, 64)
+	if err != nil || lifetimeMs <= 0 {
+		say(map[string]any{"ok": false, "error": failure.New(failure.Invalid, "the lifetime is no number of milliseconds")})
+		return 64
+	}
+	return run(path, func(ctx context.Context, wanted *plan.Plan) (*machine.Machine, error) {
+		wanted.Lease.LifetimeMs = lifetimeMs
+		return machine.Wake(ctx, wanted)
+	})
+}
+
+// discard removes a paused machine.
+func discard(path string) int {
+	wanted, err := plan.Read(path)
+	if err == nil {
+		err = machine.Discard(wanted)
+	}
+	if err != nil {
+		say(map[string]any{"ok": false, "error": failure.From(err)})
+		return 1
+	}
+	say(map[string]any{"ok": true})
+	return 0
+}
+
+func run(path string, makeIt maker) int {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
-	made, err := create(path, terminated)
+	made, err := create(path, makeIt, terminated)
 	if err != nil {
 		say(map[string]any{"ok": false, "error": failure.From(err)})
 		return 1
@@ -66,7 +101,7 @@ func run(path string) int {
 }
 
 // create makes the machine; SIGTERM undoes what there is of it.
-func create(path string, terminated <-chan os.Signal) (*machine.Machine, error) {
+func create(path string, makeIt maker, terminated <-chan os.Signal) (*machine.Machine, error) {
 	wanted, err := plan.Read(path)
 	if err != nil {
 		return nil, err
@@ -80,7 +115,7 @@ func create(path string, terminated <-chan os.Signal) (*machine.Machine, error) 
 		case <-over:
 		}
 	}()
-	made, err := machine.Create(ctx, wanted)
+	made, err := makeIt(ctx, wanted)
 	close(over)
 	if err == nil && ctx.Err() != nil {
 		_ = made.End("killed")

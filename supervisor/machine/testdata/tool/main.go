@@ -30,6 +30,9 @@ func main() {
 		time.Sleep(time.Hour)
 	case "write":
 		fmt.Print(os.WriteFile("/tmp/written", []byte("without a flush"), 0o644))
+	case "read":
+		raw, err := os.ReadFile("/tmp/written")
+		fmt.Print(string(raw), err)
 	case "fill":
 		file, err := os.Create("/big")
 		written := 0
