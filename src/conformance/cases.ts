@@ -15,6 +15,7 @@ import { pauseCases } from "./pauses.ts";
 import { privilegeCases } from "./privileges.ts";
 import { processCases } from "./processes.ts";
 import { pythonCases } from "./python.ts";
+import { restingCases } from "./resting.ts";
 
 /** Every promise that a driver makes, in the order in which they are printed. */
 export const cases: readonly Case[] = [
@@ -29,6 +30,7 @@ export const cases: readonly Case[] = [
   ...lifecycleCases,
   ...leftoverCases,
   ...pauseCases,
+  ...restingCases,
   ...limitCases,
   ...networkCases,
   ...isolationCases,

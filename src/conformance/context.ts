@@ -33,6 +33,8 @@ export interface Context {
   readonly track: <T extends AsyncDisposable>(resource: T) => T;
   /** What this host shows of machines. Skips the case where machines are not on this host. */
   readonly host: () => HostView;
+  /** Where the machines of this driver have their directories. Skips the case where that is not known. */
+  readonly machineDirectory: () => string;
   /** Runs a program that has the same driver, as `driver`, in another process of this host. */
   readonly elsewhere: (program: string, options?: ElsewhereOptions) => OtherProcess;
   /** An option as `enforcement()` reports it, or undefined when it is not reported. */
@@ -88,6 +90,10 @@ export function openContext(
       if (driver.isolation === "hosted") return skip("its machines are not on this host");
       return hostView(options.stateDir);
     },
+    machineDirectory: () =>
+      options.stateDir === undefined
+        ? skip("where its machines are kept is not known")
+        : `${options.stateDir}/machines`,
     elsewhere: (program, settings) => {
       if (options.otherProcess === undefined)
         return skip("the runner of the suite starts no other process");

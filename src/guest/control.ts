@@ -50,7 +50,7 @@ export async function controlChannel(dial: Dial): Promise<ControlChannel> {
       return conversation.state;
     },
     info: () => conversation.info(),
-    pause: async (kept) => void (await conversation.ask("pause", { kept })),
+    pause: (kept) => conversation.pause(kept),
     resume: async (lifetimeMs) =>
       void (await conversation.ask("resume", { ms: Math.round(lifetimeMs) })),
     own: async () => void (await conversation.ask("own")),
@@ -120,6 +120,14 @@ class Conversation {
 
   tell(op: "busy" | "idle"): void {
     if (this.#open) this.#socket.write(`{"id":0,"op":"${op}"}\n`);
+  }
+
+  /** A machine that has no supervisor from here on is paused when that has gone. */
+  async pause(kept: Kept): Promise<void> {
+    const { rests } = await this.ask("pause", { kept });
+    if (rests !== true) return;
+    this.#socket.ref();
+    await this.#closed;
   }
 
   /** A kill is done when the supervisor, having answered, has closed the connection by exiting. */

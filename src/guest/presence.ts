@@ -33,7 +33,7 @@ export class Presence implements Whereabouts {
   static async find(access: MachineAccess): Promise<Presence> {
     const presence = new Presence(access);
     if (access.own) await (await presence.#connect()).own();
-    else await presence.info();
+    else await (await presence.#supervisor())?.info();
     return presence;
   }
 
@@ -70,8 +70,8 @@ export class Presence implements Whereabouts {
   /** Whoever resumes a machine that is not detached owns it. */
   async resume(lifetimeMs: number): Promise<void> {
     const control = await this.#supervisor();
-    if (control !== undefined) await this.#explained(control.resume(lifetimeMs));
-    else await this.#access.resting?.resume(lifetimeMs);
+    const goesOn = control !== undefined && (await this.#goesOn(control, lifetimeMs));
+    if (!goesOn) await this.#access.resting?.resume(lifetimeMs);
     await (this.#control ?? (await this.#connect())).own();
   }
 
@@ -83,13 +83,11 @@ export class Presence implements Whereabouts {
   async kill(): Promise<void> {
     while (!this.#isOver) {
       const control = await this.#supervisor().catch(unlessLost);
-      if (control === undefined) {
-        await this.#access.resting?.discard();
-        this.#over("killed");
-      } else {
+      if (control !== undefined) {
         await control.kill();
         await this.#parted;
-      }
+      } else if (await this.#isResting()) await this.#discard();
+      else this.#over(this.#reason());
     }
   }
 
@@ -111,6 +109,20 @@ export class Presence implements Whereabouts {
     if (!(await this.#isResting())) this.#over(this.#reason());
   }
 
+  /** `false`: the supervisor has just left the paused machine. */
+  async #goesOn(control: ControlChannel, lifetimeMs: number): Promise<boolean> {
+    try {
+      await control.resume(lifetimeMs);
+      return true;
+    } catch (cause) {
+      const error = SandboxError.from(cause);
+      if (error.code !== "lost") throw error;
+      await this.#parted;
+      if (this.isPaused) return false;
+      throw await this.#gone(error);
+    }
+  }
+
   /** Who answers for it; `undefined` for a paused machine without a supervisor. Throws `lost` when it is gone. */
   async #supervisor(): Promise<ControlChannel | undefined> {
     await this.#settled();
@@ -125,13 +137,29 @@ export class Presence implements Whereabouts {
     }
   }
 
+  /** Somebody else may resume or end it meanwhile, which the next look finds out. */
+  async #discard(): Promise<void> {
+    try {
+      await this.#access.resting?.discard();
+      this.#over("killed");
+    } catch (cause) {
+      if (SandboxError.from(cause).code !== "conflict") throw cause;
+    }
+  }
+
   /** Waits out that a channel has broken and nobody knows yet why. */
   async #settled(): Promise<void> {
     if (this.#control === undefined) await this.#parted;
   }
 
+  /** A machine whose page was damaged is paused all the same. */
   async #isResting(): Promise<boolean> {
-    return (await this.#access.resting?.info()) !== undefined;
+    try {
+      return (await this.#access.resting?.info()) !== undefined;
+    } catch (cause) {
+      if (SandboxError.from(cause).code === "untrusted") return true;
+      throw cause;
+    }
   }
 
   async #reason(): Promise<EndReason> {

@@ -23,7 +23,7 @@ const (
 
 // lasting is what a paused machine without a supervisor consists of.
 var lasting = []string{
-	LockName, paused.Name, filesystem.ImageName, "facts.json", "spec.json", "plan.json", "bundle", "supervisor.log",
+	LockName, paused.Name, filesystem.ImageName, "facts.json", "plan.json", "bundle", "supervisor.log",
 }
 
 // Settle takes off whatever else a supervisor has left of a paused machine that was killed. What was kept stays as it is.
@@ -98,17 +98,20 @@ func Wake(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	machine := newMachine(wanted, lock)
-	machine.kept, err = paused.Read(wanted.Directory)
-	if err == nil {
-		err = machine.make(ctx)
+	kept, err := paused.Read(wanted.Directory)
+	if err != nil {
+		lock.Close()
+		return nil, err
 	}
+	machine := newMachine(wanted, lock)
+	machine.kept = kept
+	err = machine.make(ctx)
 	if err == nil {
 		err = machine.commit(ctx)
 	}
 	if err != nil {
 		described := machine.describe(err)
-		return nil, errors.Join(described, machine.takeDown(machine.kept != nil))
+		return nil, errors.Join(described, machine.takeDown(true))
 	}
 	return machine, nil
 }

@@ -23,6 +23,7 @@ export function gvisorEnforcement(
       where: "guest-kernel",
     },
     seccomp(spec),
+    pause,
     {
       option: "sudo",
       value: "works, as in a virtual machine",
@@ -55,6 +56,14 @@ export function gvisorEnforcement(
     },
   ];
 }
+
+const pause: Enforcement = {
+  option: "pause",
+  value: "ends every process and keeps the files",
+  by: "the agent, a frozen disk and its digest",
+  where: "host",
+  note: "FIFOs and sockets in the file system do not come back",
+};
 
 function seccomp({ seccomp: profile }: SandboxSpec): Enforcement {
   if (profile === undefined)

@@ -19,6 +19,7 @@ import { isMachineId, newMachineId } from "./machine-id.ts";
 import { noteMaker } from "./maker.ts";
 import { type MachineParts, machinePlan } from "./plan.ts";
 import type { Preset } from "./preset.ts";
+import { restingMachine } from "./resting.ts";
 import { superviseMachine, sweepMachines } from "./supervisor.ts";
 
 export interface Creation {
@@ -26,10 +27,14 @@ export interface Creation {
   readonly stateDir: string;
   readonly spec: SandboxSpec;
   readonly signal: AbortSignal | undefined;
+  /** Finds the runtime that a paused machine is resumed with. Throws when none may be used. */
+  readonly usable: () => Promise<unknown>;
   /** The runtime's program. */
   readonly program: string;
   readonly template: Template | undefined;
 }
+
+type AccessParts = Pick<Creation, "preset" | "usable">;
 
 /** Makes a machine that this process owns. Whatever fails, nothing is left of it. */
 export async function createMachine(creation: Creation): Promise<Machine> {
@@ -50,7 +55,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     write(preset, { spec, places, program, template, idRange, guestLayer: layer, blankDisk: disk });
     const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
-      ...accessOf(preset, places, { ...factsOf(preset, spec), own: true }),
+      ...accessOf(creation, places, { ...factsOf(preset, spec), own: true }),
       release: async () => {
         await supervision.exited();
         if (idRange !== undefined) await releaseIds(idRange);
@@ -67,7 +72,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
 
 /** How the agent of a machine is reached, and what is told of it. */
 export function accessOf(
-  preset: Preset,
+  { preset, usable }: AccessParts,
   places: MachinePlaces,
   facts: MachineFacts & { readonly own: boolean },
 ): Parameters<typeof agentMachine>[0] {
@@ -82,6 +87,7 @@ export function accessOf(
     own,
     code: true,
     keeps: preset.keeps,
+    resting: restingMachine(places, usable),
     dial: dialSocket(places.socket),
     reach: { kind: "socket", path: places.socket },
     endNote: () => readEndNote(stateDir, id),

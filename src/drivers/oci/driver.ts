@@ -1,5 +1,6 @@
 import type { Availability, Capability, Driver, Machine, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
+import type { ControlInfo } from "../../guest/control-messages.ts";
 import { controlChannel } from "../../guest/control.ts";
 import { endedError } from "../../guest/lifeline.ts";
 import { agentMachine } from "../../guest/machine.ts";
@@ -9,11 +10,12 @@ import { accessOf, createMachine } from "./create.ts";
 import { enforcementReport } from "./enforcement.ts";
 import { type MachineFacts, machineIds, readEndNote, readFacts } from "./facts.ts";
 import { releaseStaleIds } from "./id-ranges.ts";
-import { machinePlaces } from "./layout.ts";
+import { type MachinePlaces, machinePlaces } from "./layout.ts";
 import { isMachineId } from "./machine-id.ts";
 import type { Preset } from "./preset.ts";
 import { probeDriver } from "./probe.ts";
 import { recordOverride } from "./override-audit.ts";
+import { restingInfo } from "./resting.ts";
 import { type Runtime, runtimeFinder } from "./runtime.ts";
 import { sweepMachines } from "./supervisor.ts";
 
@@ -62,6 +64,7 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
       try {
         return await createMachine({
           preset,
+          usable,
           stateDir,
           spec,
           signal,
@@ -72,10 +75,10 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
         tidy();
       }
     },
-    open: (id) => openMachine({ preset, stateDir }, id),
+    open: (id) => openMachine({ preset, stateDir, usable }, id),
     list: () => {
       tidy();
-      return listMachines({ preset, stateDir });
+      return listMachines({ preset, stateDir, usable });
     },
     async sweep() {
       const removed = await sweepMachines(stateDir);
@@ -88,15 +91,16 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
 interface Place {
   readonly preset: Preset;
   readonly stateDir: string;
+  readonly usable: () => Promise<unknown>;
 }
 
-async function openMachine({ preset, stateDir }: Place, id: string): Promise<Machine> {
+async function openMachine({ preset, stateDir, usable }: Place, id: string): Promise<Machine> {
   if (!isMachineId(id)) throw new SandboxError("not-found", "there is no sandbox with this id");
   const places = machinePlaces(stateDir, id);
   const facts = await readFacts(places.facts);
   if (facts?.driver !== preset.name) throw await notFound(stateDir, id);
   try {
-    const access = accessOf(preset, places, { ...facts, own: false });
+    const access = accessOf({ preset, usable }, places, { ...facts, own: false });
     return await agentMachine({ ...access, release: releaseStaleIds });
   } catch (cause) {
     const error = SandboxError.from(cause);
@@ -119,29 +123,33 @@ async function* listMachines({ preset, stateDir }: Place): AsyncGenerator<Machin
     const places = machinePlaces(stateDir, id);
     const facts = await readFacts(places.facts);
     if (facts?.driver !== preset.name) continue;
-    const info = await runningInfo(places.socket, { id, facts });
-    if (info !== undefined) yield info;
+    const told = (await runningInfo(places.socket)) ?? (await restingIfKnown(places));
+    if (told !== undefined) yield machineInfo(id, facts, told);
   }
 }
 
-/** What a machine's supervisor says; `undefined` when the machine is not made yet, or is gone. */
-async function runningInfo(
-  socket: string,
-  { id, facts }: { readonly id: string; readonly facts: MachineFacts },
-): Promise<MachineInfo | undefined> {
+function machineInfo(id: string, facts: MachineFacts, told: ControlInfo): MachineInfo {
+  const { driver, template, metadata, resources } = facts;
+  const { supervisorPid: _, detached: __, ...lease } = told;
+  return { id, driver, template, metadata, resources, ...lease };
+}
+
+/** One whose page was damaged can be opened and ended, and has nothing to show. */
+async function restingIfKnown(places: MachinePlaces): Promise<ControlInfo | undefined> {
+  try {
+    return await restingInfo(places);
+  } catch (cause) {
+    if (SandboxError.from(cause).code === "untrusted") return undefined;
+    throw cause;
+  }
+}
+
+/** What a machine's supervisor says; `undefined` when the machine has none: it is not made yet, paused, or gone. */
+async function runningInfo(socket: string): Promise<ControlInfo | undefined> {
   try {
     const control = await controlChannel(dialSocket(socket));
     try {
-      const { supervisorPid: _, detached: __, ...told } = await control.info();
-      const { driver, template, metadata, resources } = facts;
-      return {
-        id,
-        driver,
-        template,
-        metadata,
-        resources,
-        ...told,
-      };
+      return await control.info();
     } finally {
       control.close();
     }

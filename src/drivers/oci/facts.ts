@@ -55,7 +55,8 @@ export async function readEndNote(stateDir: string, id: string): Promise<EndReas
   return note.success ? parseEndReason(note.data.reason) : undefined;
 }
 
-async function readJson(file: string): Promise<unknown> {
+/** A file of ours as JSON; `undefined` when it is not there or not whole. */
+export async function readJson(file: string): Promise<unknown> {
   try {
     return JSON.parse(await readFile(file, "utf8"));
   } catch (error) {

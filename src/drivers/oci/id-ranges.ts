@@ -1,5 +1,5 @@
 import { randomInt } from "node:crypto";
-import { mkdir, readdir, symlink, unlink } from "node:fs/promises";
+import { mkdir, readdir, readlink, symlink, unlink } from "node:fs/promises";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { SandboxError } from "../../core/errors.ts";
@@ -33,6 +33,16 @@ export async function reserveIds(directory: string): Promise<IdRange> {
   throw new SandboxError("exhausted", "no range of user ids is free on this host", {
     mend: "end other sandboxes",
   });
+}
+
+/** Taken by whoever gives a machine another range. */
+export const idLock: string = join(reservations, "lock");
+
+/** Reserves a machine's own range again. `false`: another machine has it. */
+export async function reclaimIds({ hostId }: IdRange, directory: string): Promise<boolean> {
+  const name = String(hostId / size);
+  if (await reserve(name, directory)) return true;
+  return (await readlink(join(reservations, name))) === directory;
 }
 
 async function reserve(name: string, directory: string): Promise<boolean> {

@@ -13,6 +13,8 @@ export interface MachinePlaces {
   readonly facts: string;
   readonly bundle: string;
   readonly socket: string;
+  /** There while the machine is paused. */
+  readonly paused: string;
   readonly lock: string;
   /** What the supervisor and the runtime say that nobody reads unless it failed. */
   readonly supervisorLog: string;
@@ -38,6 +40,7 @@ export function machinePlaces(stateDir: string, id: string): MachinePlaces {
     facts: `${directory}/facts.json`,
     bundle: `${directory}/bundle`,
     socket: `${directory}/machine.sock`,
+    paused: `${directory}/paused.json`,
     lock: `${directory}/lock`,
     supervisorLog: `${directory}/supervisor.log`,
     runtimeLog: `${directory}/runtime.log`,

@@ -33,6 +33,7 @@ export async function probeDriver({ preset, stateDir, usable }: Probe): Promise<
     const signal = AbortSignal.timeout(patienceMs);
     const creation = {
       preset,
+      usable,
       stateDir,
       spec: smallest,
       signal,

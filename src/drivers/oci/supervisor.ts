@@ -11,18 +11,20 @@ import type { MachinePlaces } from "./layout.ts";
 const environment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
 const maxLineBytes = 256 * 1024;
 
+const refused = z.object({
+  ok: z.literal(false),
+  error: z.object({
+    code: z.string(),
+    message: z.string(),
+    field: z.string().optional(),
+    mend: z.string().optional(),
+  }),
+});
 const answer = z.discriminatedUnion("ok", [
   z.object({ ok: z.literal(true), agentVersion: z.string(), protocolVersion: z.string() }),
-  z.object({
-    ok: z.literal(false),
-    error: z.object({
-      code: z.string(),
-      message: z.string(),
-      field: z.string().optional(),
-      mend: z.string().optional(),
-    }),
-  }),
+  refused,
 ]);
+const discarded = z.discriminatedUnion("ok", [z.object({ ok: z.literal(true) }), refused]);
 const swept = z.object({ removed: z.array(z.string()) });
 
 /** The supervisor of a running machine, as the process that started it sees it. */
@@ -40,7 +42,31 @@ export async function superviseMachine(
   places: MachinePlaces,
   signal: AbortSignal | undefined,
 ): Promise<Supervision> {
-  const child = start(["run", places.plan], places.supervisorLog);
+  return supervise(["run", places.plan], places, signal);
+}
+
+/** Starts a supervisor for a paused machine that has none, and resolves when its agent serves. Throws what it says. */
+export async function resumeMachine(places: MachinePlaces, lifetimeMs: number): Promise<void> {
+  const lifetime = String(Math.max(1, Math.round(lifetimeMs)));
+  await supervise(["resume", places.plan, lifetime], places, undefined);
+}
+
+/** Removes a paused machine that has no supervisor. Throws `conflict` when it is not paused. */
+export async function discardMachine(places: MachinePlaces): Promise<void> {
+  const child = start(["discard", places.plan], undefined);
+  const line = await firstLine(child);
+  await exited(child);
+  const said = line === undefined ? undefined : parsed(discarded, line);
+  if (said?.ok === true) return;
+  throw said === undefined ? wordless() : failure(said.error);
+}
+
+async function supervise(
+  words: readonly string[],
+  places: MachinePlaces,
+  signal: AbortSignal | undefined,
+): Promise<Supervision> {
+  const child = start(words, places.supervisorLog);
   const terminate = (): boolean => child.kill("SIGTERM");
   if (signal?.aborted === true) terminate();
   signal?.addEventListener("abort", terminate, { once: true });
@@ -50,9 +76,7 @@ export async function superviseMachine(
     if (said?.ok === true) return { exited: () => exited(child) };
     await exited(child);
     if (signal?.aborted === true) throw cancelled(signal);
-    if (said === undefined)
-      throw new SandboxError("internal", "the supervisor ended without a word");
-    throw failure(said.error);
+    throw said === undefined ? wordless() : failure(said.error);
   } finally {
     signal?.removeEventListener("abort", terminate);
     child.stdout?.destroy();
@@ -123,6 +147,10 @@ function parsed<T>(schema: z.ZodType<T>, line: string): T {
   } catch (cause) {
     throw new SandboxError("internal", "the supervisor broke its protocol", { cause });
   }
+}
+
+function wordless(): SandboxError {
+  return new SandboxError("internal", "the supervisor ended without a word");
 }
 
 interface Refusal {

@@ -66,10 +66,10 @@ export function runcEnforcement(
 
 const pause: Enforcement = {
   option: "pause",
-  value: "stops every process where it is",
+  value: "stops every process where it is, or ends all and keeps the files",
   by: "control group freezer, a frozen disk and its digest",
   where: "host",
-  note: "memory stays resident until the host restarts",
+  note: "memory stays resident until the host restarts; then the files alone come back",
 };
 
 function seccomp({ seccomp: profile }: SandboxSpec): Enforcement {

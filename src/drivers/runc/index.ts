@@ -14,7 +14,7 @@ const preset: Preset = {
     mend: "npm run setup",
   },
   mapsIds: true,
-  keeps: ["memory"],
+  keeps: ["memory", "files"],
   commandGroups: "fd",
   noNewPrivileges: true,
   sudo: false,
