@@ -64,16 +64,16 @@ export async function admitRate(
   { createsPerMinute }: TenantLimits,
 ): Promise<void> {
   const now = Date.now();
-  const starts = await queries
+  const oldest = await queries
     .selectFrom("sandboxes")
     .select("started_at")
     .where("tenant_id", "=", tenantId)
     .where("started_at", ">", timeAt(now - minuteMs))
     .orderBy("started_at", "desc")
-    .limit(Math.max(createsPerMinute, 1))
-    .execute();
-  const oldest = starts.at(-1);
-  if (createsPerMinute > 0 && starts.length < createsPerMinute) return;
+    .limit(1)
+    .offset(Math.max(createsPerMinute, 1) - 1)
+    .executeTakeFirst();
+  if (createsPerMinute > 0 && oldest === undefined) return;
   const freeAt = oldest === undefined ? now + minuteMs : Date.parse(oldest.started_at) + minuteMs;
   throw new LimitReached(
     "createsPerMinute",

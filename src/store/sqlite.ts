@@ -16,6 +16,7 @@ import Libsql from "libsql";
 import { SandboxError } from "../core/errors.ts";
 import type { StoreDatabase, WriteOptions } from "./database.ts";
 import { faultOf, withFaults } from "./faults.ts";
+import { rememberingStatements } from "./prepared.ts";
 import type { Queries, Schema, Writing } from "./schema.ts";
 
 type Database = SqliteDatabase & { exec(statements: string): unknown };
@@ -77,7 +78,7 @@ function openFile(directory: string, file: string): Database {
 
 function dialect(database: Database): ConstructorParameters<typeof Kysely>[0]["dialect"] {
   return {
-    createDriver: () => new PatientDriver(database),
+    createDriver: () => new PatientDriver(database, rememberingStatements(database)),
     createAdapter: () => new SqliteAdapter(),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createIntrospector: (kysely) => new SqliteIntrospector(kysely),
@@ -88,8 +89,8 @@ function dialect(database: Database): ConstructorParameters<typeof Kysely>[0]["d
 class PatientDriver extends SqliteDriver {
   readonly #database: Database;
 
-  constructor(database: Database) {
-    super({ database });
+  constructor(database: Database, prepared: SqliteDatabase) {
+    super({ database: prepared });
     this.#database = database;
   }
 
