@@ -47,7 +47,7 @@ export function auditCases(subject: Subject): void {
     });
   });
 
-  test("a log is asked by tenant, sandbox, action and time, newest first and page by page", async () => {
+  test("a log is asked by tenant, sandbox, action, result and time, newest first and page by page", async () => {
     await withStore(subject, async (store) => {
       const log = openAuditLog(store);
       const since = timeFromNow(0);
@@ -69,6 +69,7 @@ export function auditCases(subject: Subject): void {
         "4",
         "0",
       ]);
+      expect(results((await log.query({ result: "4" })).records)).toEqual(["4"]);
       expect((await log.query({ until: since })).records).toEqual([]);
       const first = await log.query({ limit: 5 });
       await log.append(entry({ result: "later" }));

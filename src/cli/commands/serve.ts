@@ -15,6 +15,7 @@ import { packageVersion } from "../package-version.ts";
 import { type Encryption, encryptionOf, trustText } from "../serve/encryption.ts";
 import { type DoorFlags, refuseOpenDoor } from "../serve/open-door.ts";
 import { keptOperatorToken } from "../serve/operator-token.ts";
+import { serviceManager } from "../serve/service-manager.ts";
 import { tracing } from "../serve/tracing.ts";
 import { localSocketIn, serverDirectory, serverStore } from "../server-store.ts";
 import { templateCatalog } from "../template-catalog.ts";
@@ -95,7 +96,10 @@ export function serveCommand(context: Context): Command {
     if (key !== undefined) await stderr.write(`The first API key lies in ${key}\n`);
     if (encryption.authority !== undefined)
       await stderr.write(trustText(encryption.authority, server.domain));
+    const tell = serviceManager(process.env, log);
+    await tell("READY=1", `serving ${server.url}`);
     await aborted(context.interruption.signal);
+    await tell("STOPPING=1", "sandboxes live on");
     stopFreshness();
     await server.stop({ endSandboxes: flags.endSandboxes === true });
     await traces?.stop();
