@@ -3,7 +3,8 @@
 //
 //   npm run conformance [-- --driver NAME,NAME] [--state-dir DIRECTORY]
 //
-// With --driver, only these run and the page is left as it is.
+// The driver e2b is run against a server of this host's own, over each of its drivers. With --driver, only these run and the
+// page is left as it is.
 import { writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
@@ -17,6 +18,7 @@ import { green, readableMs, red, yellow } from "./terminal/paint.mjs";
 import { program } from "./terminal/program.mjs";
 import { Failure } from "./terminal/run-process.mjs";
 import { heading, say } from "./terminal/stage.mjs";
+import { withServer } from "./conformance/server.mjs";
 
 const marks = { passed: green, refused: green, "not-run": yellow, failed: red };
 
@@ -25,10 +27,11 @@ await program(async () => {
   const { values } = parseArgs({ options });
   await setUp({ again: "npm run conformance", stateDir: values["state-dir"] });
   const { driverNames, defaultStateDir } = await built("index.js");
-  const names = values.driver?.split(",") ?? driverNames;
+  const names = values.driver?.split(",") ?? [...driverNames, "e2b"];
   const stateDir = values["state-dir"] ?? defaultStateDir;
   const columns = [];
-  for (const name of names) columns.push(await columnOf(name, stateDir));
+  for (const name of names)
+    columns.push(...(name === "e2b" ? await servedColumns() : [await localColumn(name, stateDir)]));
   const failed = columns.flatMap(({ outcomes }) =>
     outcomes.filter((each) => each.status === "failed"),
   );
@@ -51,12 +54,34 @@ function builtUrl(file) {
   return pathToFileURL(join(root, "dist", file)).href;
 }
 
-async function columnOf(name, stateDir) {
-  heading(`Conformance: ${name}`);
+async function localColumn(name, stateDir) {
   const { builtinDrivers } = await built("drivers/builtin.js");
-  const { runSuite } = await built("conformance/run-suite.js");
   if (!Object.hasOwn(builtinDrivers, name)) throw new Failure(`There is no driver ${name}.`);
   const driver = await builtinDrivers[name]({ stateDir });
+  return columnOf(name, driver, { stateDir, otherProcess: recipe("builtin", name, { stateDir }) });
+}
+
+/** The driver e2b over each driver of this host, by way of a server that is gone afterwards. */
+function servedColumns() {
+  return withServer(async ({ apiUrl, apiKey, stateDir }) => {
+    const { builtinDrivers, hostedDrivers } = await built("drivers/builtin.js");
+    const columns = [];
+    for (const behind of Object.keys(builtinDrivers)) {
+      const e2b = { apiKey, apiUrl, leaseMs: 15_000, behind };
+      const { isolation } = await builtinDrivers[behind]({ stateDir });
+      const otherProcess = recipe("hosted", "e2b", { e2b });
+      const driver = await hostedDrivers.e2b({ e2b });
+      columns.push(
+        await columnOf(`e2b over ${behind}`, driver, { stateDir, isolation, otherProcess }),
+      );
+    }
+    return columns;
+  });
+}
+
+async function columnOf(name, driver, options) {
+  heading(`Conformance: ${name}`);
+  const { runSuite } = await built("conformance/run-suite.js");
   const { isolation } = driver;
   const availability = await driver.probe();
   if (!availability.ok) {
@@ -64,10 +89,7 @@ async function columnOf(name, stateDir) {
     return { driver: name, isolation, version: `absent: ${availability.reason}`, outcomes: [] };
   }
   const outcomes = [];
-  for await (const outcome of runSuite(driver, {
-    stateDir,
-    otherProcess: recipe(name, stateDir),
-  })) {
+  for await (const outcome of runSuite(driver, options)) {
     outcomes.push(outcome);
     sayOutcome(outcome);
   }
@@ -80,12 +102,12 @@ function sayOutcome({ case: each, status, reason, tookMs }) {
 }
 
 /** How another process of this host gets the driver. */
-function recipe(name, stateDir) {
+function recipe(kind, name, options) {
   return {
     argv: [process.execPath, "--input-type=module", "-e"],
     prelude: [
-      `const { builtinDrivers } = await import(${JSON.stringify(builtUrl("drivers/builtin.js"))});`,
-      `const driver = await builtinDrivers[${JSON.stringify(name)}]({ stateDir: ${JSON.stringify(stateDir)} });`,
+      `const { ${kind}Drivers } = await import(${JSON.stringify(builtUrl("drivers/builtin.js"))});`,
+      `const driver = await ${kind}Drivers[${JSON.stringify(name)}](${JSON.stringify(options)});`,
     ].join("\n"),
     cwd: "/",
   };

@@ -5,11 +5,15 @@ import { type SandboxOptions, parseSandboxOptions, templateOf } from "../core/op
 import type { SandboxParts } from "../core/sandbox.ts";
 import { invalid } from "../core/validate.ts";
 import {
+  type Place,
   candidateDrivers,
   chooseDriver,
   defaultStateDir,
   driverNames,
+  hostedNames,
+  isHosted,
 } from "../library/choose-driver.ts";
+import { e2bOptionsFrom } from "../drivers/e2b/options.ts";
 import { type Templates, builtinTemplates, templates } from "../images/templates.ts";
 import { SandboxList } from "../library/sandbox-list.ts";
 
@@ -18,10 +22,14 @@ export interface Host {
   readonly stateDir: string;
   /** Whether runtimes with known escapes are used all the same. */
   readonly allowKnownEscapes: boolean;
-  /** Strongest first. */
+  /** Of drivers of this host, strongest first. */
   readonly driverNames: readonly string[];
+  /** Of drivers of services elsewhere for which this user has a key. */
+  readonly serviceNames: readonly string[];
   /** The drivers that a name means; all of them for `auto` and `undefined`. Throws `invalid`. */
   drivers(name: string | undefined): Promise<readonly Driver[]>;
+  /** Whether a name means a service elsewhere, which needs no root and no template of this host. */
+  isElsewhere(driver: string | undefined): boolean;
   readonly templates: Templates;
   /** Names of the templates that can be built here without a recipe of one's own. */
   readonly builtinTemplates: readonly string[];
@@ -50,43 +58,54 @@ export function assemble(
   if (!stateDir.startsWith("/"))
     throw invalid("stateDir", `${JSON.stringify(stateDir)} is not an absolute path`);
   const ready = templates(stateDir);
-  const place = { stateDir, allowKnownEscapes };
-  const drivers = (name: string | undefined): Promise<readonly Driver[]> =>
-    candidateDrivers(name, place);
+  const here = { stateDir, allowKnownEscapes };
+  const placeOf = (name: string | undefined): Place =>
+    isHosted(name) ? { ...here, e2b: e2bOptionsFrom(process.env) } : here;
+  const drivers = async (name: string | undefined): Promise<readonly Driver[]> =>
+    candidateDrivers(name, placeOf(name));
   return {
     stateDir,
     allowKnownEscapes,
     driverNames,
+    serviceNames: process.env["E2B_API_KEY"] ? hostedNames : [],
     drivers,
+    isElsewhere: isHosted,
     templates: ready,
     builtinTemplates,
     async check(name, options) {
       parseSandboxOptions(options);
       await drivers(name);
-      requireRoot();
+      requireRights(name);
     },
     async create(name, options) {
-      const { driver, choice } = await chooseDriver(name, place);
-      const { resources } = await ready.resolve(templateOf(options));
+      const { driver, choice } = await chooseDriver(name, placeOf(name));
+      const { resources } = isHosted(name)
+        ? { resources: {} }
+        : await ready.resolve(templateOf(options));
       return createParts(driver, options, { choice, templateResources: resources });
     },
     async open(id, name) {
       const known = sandboxIdOf(id);
       const candidates = await drivers(name);
-      requireRoot();
+      requireRights(name);
       return firstThatKnows(candidates, known).catch(async (cause: unknown) => {
-        throw await orElsewhere(cause, name === undefined ? [] : await drivers(undefined), known);
+        const others = name === undefined || isHosted(name) ? [] : await drivers(undefined);
+        throw await orElsewhere(cause, others, known);
       });
     },
     list(name, metadata) {
       return new SandboxList(async () => {
         const candidates = await drivers(name);
-        requireRoot();
+        requireRights(name);
         return candidates;
       }, metadata);
     },
     recipe: (name) => recipe(name, stateDir),
   };
+}
+
+function requireRights(driver: string | undefined): void {
+  if (!isHosted(driver)) requireRoot();
 }
 
 /** Local drivers mount, make control groups and start runtimes. */
@@ -133,14 +152,21 @@ async function orElsewhere(
 
 function recipe(name: string, stateDir: string): ProcessRecipe {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  const module = new URL(`../drivers/builtin.${extension}`, import.meta.url).href;
+  const moduleOf = (path: string): string =>
+    JSON.stringify(new URL(`../drivers/${path}.${extension}`, import.meta.url).href);
   const key = JSON.stringify(name);
+  const local = [
+    `const { builtinDrivers } = await import(${moduleOf("builtin")});`,
+    `const driver = await builtinDrivers[${key}]({ stateDir: ${JSON.stringify(stateDir)} });`,
+  ];
+  const hosted = [
+    `const { hostedDrivers } = await import(${moduleOf("builtin")});`,
+    `const { e2bOptionsFrom } = await import(${moduleOf("e2b/options")});`,
+    `const driver = await hostedDrivers[${key}]({ e2b: e2bOptionsFrom(process.env) });`,
+  ];
   return {
     argv: [process.execPath, ...process.execArgv, "--input-type=module", "-e"],
-    prelude: [
-      `const { builtinDrivers } = await import(${JSON.stringify(module)});`,
-      `const driver = await builtinDrivers[${key}]({ stateDir: ${JSON.stringify(stateDir)} });`,
-    ].join("\n"),
+    prelude: (isHosted(name) ? hosted : local).join("\n"),
     cwd: "/",
   };
 }

@@ -54,7 +54,8 @@ async function probeAll(
   const probed: Probed[] = [];
   const waiting = spinner(terminal.stderr, "probing");
   try {
-    for (const driver of await host.drivers(undefined)) {
+    const services = await Promise.all(host.serviceNames.map((name) => host.drivers(name)));
+    for (const driver of [...(await host.drivers(undefined)), ...services.flat()]) {
       waiting.say(`probing ${driver.name}`);
       probed.push({
         driver,

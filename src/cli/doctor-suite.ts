@@ -36,13 +36,14 @@ export async function conformance(host: Host, suite: Suite): Promise<number> {
   const { context, driver, flags } = suite;
   const { terminal, interruption } = context;
   const { signal } = interruption;
-  for (const template of suiteTemplates)
+  const isElsewhere = host.isElsewhere(driver.name);
+  for (const template of isElsewhere ? [] : suiteTemplates)
     await ensureTemplate(host, terminal, { template, build: flags.build, signal });
   const availability = await untilAborted(driver.probe(), signal);
   if (!availability.ok)
     throw new SandboxError(
       "unavailable",
-      `${driver.name} does not work on this host: ${availability.reason}`,
+      `${driver.name} does not work ${isElsewhere ? "from " : "on "}this host: ${availability.reason}`,
       {
         field: "driver",
         mend: availability.mend,
@@ -69,7 +70,7 @@ async function allOutcomes(
   const waiting = spinner(terminal.stderr, `0 of ${total} cases`);
   try {
     const run = runSuite(driver, {
-      stateDir: host.stateDir,
+      ...(host.isElsewhere(driver.name) ? {} : { stateDir: host.stateDir }),
       otherProcess: host.recipe(driver.name),
       ...(flags.topic === undefined ? {} : { topics: flags.topic }),
       ...(flags.filter === undefined ? {} : { filter: flags.filter }),

@@ -31,11 +31,9 @@ export async function freshSandbox(
 ): Promise<Opened> {
   const { driver, options, build, verbose } = wanted;
   await host.check(driver, options);
-  await ensureTemplate(host, terminal, {
-    template: templateOf(options),
-    build,
-    signal: options.signal,
-  });
+  const { signal } = options;
+  if (!host.isElsewhere(driver))
+    await ensureTemplate(host, terminal, { template: templateOf(options), build, signal });
   const waiting = spinner(terminal.stderr, "starting a sandbox");
   let parts: SandboxParts;
   try {

@@ -46,7 +46,11 @@ interface OptionTexts {
 
 /** Each is refused with the library's name of the field. */
 const sandboxFlags: readonly OptionTexts[] = [
-  { flags: "--driver <name>", about: "auto (the strongest that works here), gvisor or runc" },
+  {
+    flags: "--driver <name>",
+    about:
+      "auto (the strongest that works here), gvisor, runc, or e2b: a service elsewhere, by E2B_API_KEY",
+  },
   { flags: "--template <name>", about: "what the sandbox is made from" },
   {
     flags: "--cpus <cores>",

@@ -1,5 +1,5 @@
 import { createSandbox } from "../core/create.ts";
-import type { Driver, Machine } from "../core/driver.ts";
+import type { Driver, Isolation, Machine } from "../core/driver.ts";
 import type { Enforcement } from "../core/enforcement.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { SandboxOptions } from "../core/options.ts";
@@ -15,6 +15,8 @@ import { sandboxSpec, type SpecOverrides } from "./spec.ts";
 export interface SuiteOptions {
   /** Where the driver keeps its machines on this host; undefined: not known, and cases that look there are not run. */
   readonly stateDir?: string;
+  /** What stands between a machine and its host's kernel, where the driver only knows that others host it. */
+  readonly isolation?: Isolation;
   /** How another process of this host gets the same driver; undefined: cases that need one are not run. */
   readonly otherProcess?: ProcessRecipe;
 }
@@ -22,6 +24,8 @@ export interface SuiteOptions {
 /** What a case works with. Everything made through it is given back when the case is over, however it ends. */
 export interface Context {
   readonly driver: Driver;
+  /** What stands between a machine and its host's kernel. */
+  readonly isolation: Isolation;
   /** Aborts when the case has taken longer than it may. */
   readonly signal: AbortSignal;
   readonly spec: (overrides?: SpecOverrides) => SandboxSpec;
@@ -72,6 +76,7 @@ export function openContext(
   };
   const context: Context = {
     driver,
+    isolation: options.isolation ?? driver.isolation,
     signal,
     spec: sandboxSpec,
     track,
@@ -87,7 +92,8 @@ export function openContext(
       return made;
     },
     host: () => {
-      if (driver.isolation === "hosted") return skip("its machines are not on this host");
+      if (driver.isolation === "hosted" && options.stateDir === undefined)
+        return skip("its machines are not on this host");
       return hostView(options.stateDir);
     },
     machineDirectory: () =>

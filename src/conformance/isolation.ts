@@ -145,12 +145,12 @@ export const isolationCases: readonly Case[] = topic("isolation", [
   },
   {
     name: "there is no device of the host but the null family, and no socket of the host",
-    async check({ create, driver }) {
+    async check({ create, isolation }) {
       const machine = await create();
       const nodes = await probe<[string, string, number, number][]>(machine, nodesProbe, {
         user: "root",
       });
-      const own = driver.isolation === "container" ? [] : ownKernelDevices;
+      const own = isolation === "container" ? [] : ownKernelDevices;
       const wrong = nodes.filter(
         ([, kind, major, minor]) =>
           kind !== "character" ||

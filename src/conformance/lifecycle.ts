@@ -34,6 +34,7 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
   },
   {
     name: "a machine has the id that is asked for, which no second one gets",
+    mayRefuse: true,
     async check({ create }) {
       const id = `i${Math.random().toString(36).slice(2).padEnd(20, "0").slice(0, 20)}`;
       const machine = await create({ id });
@@ -168,12 +169,12 @@ export const lifecycleCases: readonly Case[] = topic("lifecycle", [
   {
     name: "a machine that is used is not idle: a running command, a run of code or repeated calls keep it",
     async check({ create }) {
-      const idle = { lease: { idleTimeoutMs: 1500 } };
+      const idle = { lease: { idleTimeoutMs: 3000 } };
       const [busy, polled] = await Promise.all([create(idle), create(idle)]);
-      const long = run(busy, "sleep 5; echo done");
+      const long = run(busy, "sleep 7; echo done");
       for (let turn = 0; turn < 10; turn += 1) {
         assert.equal(await output(polled, "echo here"), "here");
-        await sleep(400);
+        await sleep(700);
       }
       assert.equal((await long).stdout, "done\n");
       assert.deepEqual(

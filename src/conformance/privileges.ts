@@ -69,8 +69,8 @@ function allowed(results: Readonly<Record<string, string>>): readonly string[] {
 }
 
 /** Whether the host's own kernel answers the guest's system calls. */
-function sharesKernel({ driver }: Context): boolean {
-  return driver.isolation === "container" || driver.isolation === "none";
+function sharesKernel({ isolation }: Context): boolean {
+  return isolation === "container" || isolation === "none";
 }
 
 /** Root of a machine with a kernel of its own may break that machine; it then refuses with a typed error, or has ended. */

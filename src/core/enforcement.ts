@@ -6,8 +6,11 @@ export interface Enforcement {
   readonly value: string;
   /** The mechanism: "cgroup v1 memory.limit_in_bytes". */
   readonly by: string;
-  /** `host`: enforced outside the guest's reach. `guest-kernel`: by the sandbox's own kernel. `none`: stated as absent. */
-  readonly where: "host" | "guest-kernel" | "none";
+  /**
+   * `host`: enforced outside the guest's reach. `guest-kernel`: by the sandbox's own kernel. `service`: by a service that is
+   * trusted for it, which nothing here can see. `none`: stated as absent.
+   */
+  readonly where: "host" | "guest-kernel" | "service" | "none";
   readonly note?: string;
 }
 

@@ -1,4 +1,5 @@
 import type { Driver } from "../core/driver.ts";
+import type { E2bOptions } from "./e2b/options.ts";
 
 /** What every built-in driver takes. */
 export interface BuiltinOptions {
@@ -8,7 +9,7 @@ export interface BuiltinOptions {
   readonly allowKnownEscapes?: boolean;
 }
 
-/** The built-in drivers, strongest first, each loaded when it is asked for. */
+/** The built-in drivers of this host, strongest first, each loaded when it is asked for. */
 export const builtinDrivers = {
   gvisor: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./gvisor/index.ts")).gvisor(options),
@@ -18,6 +19,19 @@ export const builtinDrivers = {
 
 export type BuiltinName = keyof typeof builtinDrivers;
 
+/** What the drivers of services elsewhere take, by their names. */
+export interface HostedOptions {
+  readonly e2b?: E2bOptions | undefined;
+}
+
+/** Drivers of services elsewhere. Never chosen but by name: what runs there has left this host. */
+export const hostedDrivers = {
+  e2b: async ({ e2b = {} }: HostedOptions): Promise<Driver> =>
+    (await import("./e2b/index.ts")).e2b(e2b),
+} as const;
+
+export type HostedName = keyof typeof hostedDrivers;
+
 /** Drivers that are to come, so that asking for one is told apart from a name that means nothing. */
 export const plannedDrivers: readonly string[] = [
   "docker",
@@ -25,6 +39,5 @@ export const plannedDrivers: readonly string[] = [
   "firecracker",
   "qemu",
   "kubernetes",
-  "e2b",
   "modal",
 ].filter((name) => !Object.hasOwn(builtinDrivers, name));

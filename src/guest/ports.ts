@@ -12,6 +12,24 @@ const joinTimeoutMs = 10_000;
 
 /** Ports of a machine: each connection is one to its socket, joined to 127.0.0.1 inside. */
 export function guestPorts(dial: Dial, lifeline: Lifeline, uses: Uses): Ports {
+  const open: OpenPort = async (port, signal) => {
+    const socket = dial();
+    try {
+      await join(socket, port, signal);
+    } catch (cause) {
+      socket.destroy();
+      throw cause;
+    }
+    return socket;
+  };
+  return portsBy(open, lifeline, uses);
+}
+
+/** Opens a connection to a port inside. Throws `unavailable` where nobody listens. */
+export type OpenPort = (port: number, signal: AbortSignal | undefined) => Promise<Duplex>;
+
+/** Ports of a machine, each opened in the same way. */
+export function portsBy(open: OpenPort, lifeline: Lifeline, uses: Uses): Ports {
   return {
     async connect(port, signal): Promise<ByteChannel> {
       if (signal?.aborted === true) throw cancelledBy(signal);
@@ -21,15 +39,14 @@ export function guestPorts(dial: Dial, lifeline: Lifeline, uses: Uses): Ports {
         });
       await lifeline.admit();
       const done = uses.begin();
-      const socket = dial();
-      socket.once("close", done);
       try {
-        await join(socket, port, signal);
+        const stream = await open(port, signal);
+        stream.once("close", done);
+        return channel(stream);
       } catch (cause) {
-        socket.destroy();
+        done();
         throw await lifeline.explain(cause);
       }
-      return channel(socket);
     },
   };
 }
@@ -45,7 +62,7 @@ async function join(socket: Socket, port: number, signal: AbortSignal | undefine
   try {
     socket.write(`PORT ${port}\n`);
     const status = await firstByte(socket);
-    if (status !== joined) throw refused(port);
+    if (status !== joined) throw refusedPort(port);
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", abort);
@@ -77,13 +94,14 @@ function firstByte(socket: Socket): Promise<number> {
   });
 }
 
-function refused(port: number): SandboxError {
+/** The error for a port that nobody listens on. */
+export function refusedPort(port: number): SandboxError {
   return new SandboxError("unavailable", `nothing listens on port ${port} inside the sandbox`, {
     field: "port",
   });
 }
 
-function channel(socket: Socket): ByteChannel {
+function channel(socket: Duplex): ByteChannel {
   socket.on("error", () => socket.destroy());
   const { readable, writable } = Duplex.toWeb(socket);
   return {

@@ -5,12 +5,15 @@ import { invalid, isObject, nearest } from "../core/validate.ts";
 import {
   type BuiltinName,
   type BuiltinOptions,
+  type HostedName,
+  type HostedOptions,
   builtinDrivers,
+  hostedDrivers,
   plannedDrivers,
 } from "../drivers/builtin.ts";
 
 /** Which driver makes or finds sandboxes: a built-in one by name, the strongest that works here, or one of your own. */
-export type DriverOption = "auto" | BuiltinName | Driver;
+export type DriverOption = "auto" | BuiltinName | HostedName | Driver;
 
 /** A driver, and why it was taken. */
 export interface Chosen {
@@ -19,15 +22,25 @@ export interface Chosen {
 }
 
 /** Where built-in drivers work, and how. */
-export type Place = BuiltinOptions;
+export type Place = BuiltinOptions & HostedOptions;
 
 /** Where local drivers keep machines and templates when nobody says. */
 export const defaultStateDir = "/var/lib/cofferdam";
 
-/** Names of the built-in drivers, strongest first. */
+/** Names of the built-in drivers of this host, strongest first. */
 export const driverNames: readonly BuiltinName[] = Object.keys(builtinDrivers).filter(
   (name): name is BuiltinName => Object.hasOwn(builtinDrivers, name),
 );
+
+/** Names of the drivers of services elsewhere. */
+export const hostedNames: readonly HostedName[] = Object.keys(hostedDrivers).filter(
+  (name): name is HostedName => Object.hasOwn(hostedDrivers, name),
+);
+
+/** Whether an option means a driver of a service elsewhere, which needs nothing of this host. */
+export function isHosted(option: unknown): boolean {
+  return hostedNames.some((name) => name === option);
+}
 
 /** What auto found, per state directory, for as long as this process lives: a probe starts a machine. */
 const found: Map<string, Promise<Chosen>> = new Map();
@@ -80,26 +93,26 @@ function keyOf({ stateDir, allowKnownEscapes = false }: Place): string {
   return `${allowKnownEscapes} ${stateDir}`;
 }
 
-function load(name: BuiltinName, place: Place): Promise<Driver> {
-  const key = `${name} ${keyOf(place)}`;
+function load(name: BuiltinName | HostedName, place: Place): Promise<Driver> {
+  const key = name === "e2b" ? `e2b ${JSON.stringify(place.e2b)}` : `${name} ${keyOf(place)}`;
   const earlier = loaded.get(key);
   if (earlier !== undefined) return earlier;
-  const loading = builtinDrivers[name](place);
+  const loading = { ...builtinDrivers, ...hostedDrivers }[name](place);
   loaded.set(key, loading);
   loading.catch(() => loaded.delete(key));
   return loading;
 }
 
-function nameOf(option: unknown): BuiltinName {
-  const name = driverNames.find((known) => known === option);
+function nameOf(option: unknown): BuiltinName | HostedName {
+  const names = [...driverNames, ...hostedNames];
+  const name = names.find((known) => known === option);
   if (name !== undefined) return name;
-  const there = `there are auto, ${driverNames.join(", ")}`;
+  const there = `there are auto, ${names.join(", ")}`;
   const planned = plannedDrivers.find((known) => known === option);
   if (planned !== undefined)
     throw invalid("driver", `the driver ${planned} is not built yet; ${there}`);
   const shown = typeof option === "string" ? JSON.stringify(option.slice(0, 40)) : typeof option;
-  const similar =
-    typeof option === "string" ? nearest(option, ["auto", ...driverNames]) : undefined;
+  const similar = typeof option === "string" ? nearest(option, ["auto", ...names]) : undefined;
   const mend = similar === undefined ? undefined : `did you mean ${similar}?`;
   throw invalid("driver", `there is no driver ${shown}; ${there}`, mend);
 }

@@ -10,6 +10,7 @@ import {
 import { Sandbox as SandboxOverMachine } from "../core/sandbox.ts";
 import type { Resources } from "../core/spec.ts";
 import { flag, invalid, optionalText, optionsObject, textMap } from "../core/validate.ts";
+import type { HostedOptions } from "../drivers/builtin.ts";
 import { templates } from "../images/templates.ts";
 import {
   type DriverOption,
@@ -17,6 +18,7 @@ import {
   candidateDrivers,
   chooseDriver,
   defaultStateDir,
+  isHosted,
 } from "./choose-driver.ts";
 import { SandboxList } from "./sandbox-list.ts";
 
@@ -31,6 +33,8 @@ export interface PlaceOptions {
    * written to `audit.jsonl` in the state directory.
    */
   readonly allowKnownEscapes?: boolean;
+  /** For `driver: "e2b"`: the service, and the key that it knows its tenant by. */
+  readonly e2b?: HostedOptions["e2b"];
 }
 
 /** Options of `Sandbox.create`. */
@@ -48,7 +52,7 @@ export interface ListOptions extends PlaceOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
-const placeNames = ["driver", "stateDir", "allowKnownEscapes"] as const;
+const placeNames = ["driver", "stateDir", "allowKnownEscapes", "e2b"] as const;
 
 /**
  * An isolated computer for code that nobody has read, on this host.
@@ -110,9 +114,9 @@ export class Sandbox extends SandboxOverMachine {
   }
 }
 
-/** What the template asks for itself. A driver of the caller's own has templates of its own. */
+/** What the template asks for itself. A driver of the caller's own, and a service, have templates of their own. */
 async function resourcesOfTemplate(options: CreateOptions): Promise<Partial<Resources>> {
-  if (typeof options.driver === "object") return {};
+  if (typeof options.driver === "object" || isHosted(options.driver)) return {};
   return (await templates(stateDirOf(options)).resolve(templateOf(options))).resources;
 }
 
@@ -139,7 +143,7 @@ async function atLeast(sandbox: Sandbox, lifetimeMs: number): Promise<void> {
 
 function placeOf(options: PlaceOptions): Place {
   const allowKnownEscapes = flag("allowKnownEscapes", options.allowKnownEscapes, false);
-  return { stateDir: stateDirOf(options), allowKnownEscapes };
+  return { stateDir: stateDirOf(options), allowKnownEscapes, e2b: options.e2b };
 }
 
 function stateDirOf(options: PlaceOptions): string {

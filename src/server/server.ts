@@ -121,15 +121,9 @@ async function serve(
     facts: { version, url, domain, stateDir: options.stateDir, limits: limitsOf(options) },
     now: () => ({ isReady, found: { ...found } }),
   });
-  const control = {
-    life: keeper,
-    store,
-    audit,
-    catalog,
-    version,
-    isReady: () => isReady,
-    operator: keeperOfServer,
-  };
+  const ending = new AbortController();
+  const parts = { store, audit, catalog, version, life: keeper, operator: keeperOfServer };
+  const control = { ...parts, isReady: () => isReady, ending: ending.signal };
   const listener = nodeListener(controlPlane(control, log), log, meters);
   const starting = answerMeanwhile(server);
   found = await keeper.recover();
@@ -148,6 +142,7 @@ async function serve(
       isReady = false;
       door.close();
       shutLocalDoor();
+      ending.abort();
       await drain(drainMs);
       if (endSandboxes) await keeper.endAll();
       await noteServer(audit, "server.stop", { endSandboxes: String(endSandboxes) });

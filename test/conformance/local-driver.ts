@@ -8,14 +8,11 @@ import type { Driver } from "../../src/core/driver.ts";
 import type { OciOptions } from "../../src/drivers/oci/driver.ts";
 import type { Subject } from "./suite.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
+export const root: string = fileURLToPath(new URL("../..", import.meta.url));
 const stateDir = process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam";
 
-/** A local driver as the suite tests it, in this process and, bundled from the same source, in others. */
-export async function subject(
-  name: string,
-  make: (options: OciOptions) => Driver,
-): Promise<Subject> {
+/** A driver's module with all that it uses, from the same source; gone with the tests. */
+export async function bundled(name: string): Promise<string> {
   const bundle = join(root, "build/conformance", `${randomUUID()}.mjs`);
   afterAll(() => rmSync(bundle, { force: true }));
   await build({
@@ -28,6 +25,15 @@ export async function subject(
     packages: "external",
     logLevel: "error",
   });
+  return bundle;
+}
+
+/** A local driver as the suite tests it, in this process and, bundled from the same source, in others. */
+export async function subject(
+  name: string,
+  make: (options: OciOptions) => Driver,
+): Promise<Subject> {
+  const bundle = await bundled(name);
   return {
     driver: make({ stateDir }),
     stateDir,

@@ -9,6 +9,10 @@ import { caseLimitMs, lacking, runCase } from "../../src/conformance/run-case.ts
 /** What a conformance test file knows of its driver. */
 export interface Subject extends SuiteOptions {
   readonly driver: Driver;
+  /** Default: the driver's name. */
+  readonly title?: string;
+  /** Why a case is left to `npm run conformance`; `undefined`: it is not. */
+  readonly leaveOut?: (each: Case) => string | undefined;
   /** Cases that fail today, each with its reason. One that passes turns the run red, so that its line is taken out. */
   readonly known?: Readonly<Record<string, string>>;
 }
@@ -18,14 +22,15 @@ vi.setConfig({ maxConcurrency: 3 });
 const required = new Set((process.env["REQUIRE_DRIVERS"] ?? "").split(","));
 
 /** Runs every case against a real driver. A missing backend skips aloud, or fails when required; it is never faked. */
-export async function conformance({ driver, known = {}, ...options }: Subject): Promise<void> {
+export async function conformance(subject: Subject): Promise<void> {
+  const { driver, known = {}, leaveOut, title = subject.driver.name, ...options } = subject;
   const available = await driver.probe();
   if (!available.ok && required.has(driver.name))
     throw new Error(`${driver.name} is required here but absent: ${available.reason}`);
-  const title = available.ok ? driver.name : `${driver.name} (absent: ${available.reason})`;
+  const heading = available.ok ? title : `${title} (absent: ${available.reason})`;
 
   const declare = (each: Case): void => {
-    const lacks = available.ok ? lacking(driver, each) : available.reason;
+    const lacks = available.ok ? (leaveOut?.(each) ?? lacking(driver, each)) : available.reason;
     const runner = each.alone === true ? test : test.concurrent;
     runner(
       `${each.topic}: ${each.name}`,
@@ -44,7 +49,7 @@ export async function conformance({ driver, known = {}, ...options }: Subject): 
     );
   };
 
-  describe(title, () => {
+  describe(heading, () => {
     for (const each of cases.filter(({ alone }) => alone !== true)) declare(each);
     for (const each of cases.filter(({ alone }) => alone === true)) declare(each);
 

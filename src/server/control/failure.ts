@@ -30,6 +30,9 @@ export function wireErrorOf(cause: unknown, internal: string = "something went w
   return {
     code: meanings[error.code].http,
     message: isMendable ? `${said} (${error.mend})` : said,
+    error_code: error.code,
+    ...(error.field === undefined ? {} : { field: error.field }),
+    ...(isMendable && error.mend !== undefined ? { mend: error.mend } : {}),
   };
 }
 

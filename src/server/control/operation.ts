@@ -18,6 +18,8 @@ export interface Control {
   /** Whether the server takes new work. */
   readonly isReady: () => boolean;
   readonly operator: Operator;
+  /** Aborts when the server is about to end. */
+  readonly ending: AbortSignal;
 }
 
 /** One request, read so far as its operation needs. */

@@ -3,6 +3,7 @@ import { logOperations } from "./logs.ts";
 import type { Operation } from "./operation.ts";
 import { operatorOperations } from "./operator.ts";
 import { ownOperations } from "./own.ts";
+import { ownSandboxOperations } from "./own-sandboxes.ts";
 import { powerOperations } from "./powers.ts";
 import { reportOperations } from "./reports.ts";
 import { sandboxOperations } from "./sandboxes.ts";
@@ -13,6 +14,7 @@ import { unsupportedOperations } from "./unsupported.ts";
 export const operations: readonly Operation[] = [
   ...ownOperations,
   ...operatorOperations,
+  ...ownSandboxOperations,
   ...reportOperations,
   ...logOperations,
   ...sandboxOperations,

@@ -1,5 +1,6 @@
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { dialAgent, dialPort } from "./dial.ts";
 import { type Target, isAgentPort } from "./target.ts";
@@ -19,6 +20,14 @@ export interface Way {
   readonly headers: Readonly<Record<string, string>>;
   readonly host: string | undefined;
   send(sending: Sending): ClientRequest;
+  /** Joins the port itself; `undefined` where requests alone reach it. */
+  readonly join: (() => Joining) | undefined;
+}
+
+/** A connection to a port, good once `joined` has resolved. */
+export interface Joining {
+  readonly socket: Socket;
+  readonly joined: Promise<void>;
 }
 
 /** Connections to one sandbox that wait for their next request. */
@@ -89,6 +98,7 @@ function socketPool(path: string, timeoutMs: number): Pool {
       headers: {},
       host: undefined,
       send: (sending) => (isAgentPort(port) ? toAgent(sending) : toPort(port, sending)),
+      join: isAgentPort(port) ? undefined : () => dialPort(path, port, timeoutMs),
     }),
     close: () => agent.destroy(),
   };
@@ -105,6 +115,7 @@ function httpPool(url: (port: number) => string, headers: Readonly<Record<string
       return {
         headers,
         host: base.host,
+        join: undefined,
         send: ({ method, path, headers: sent, pooled }) =>
           (isSecure ? httpsRequest : httpRequest)({
             protocol: base.protocol,

@@ -4,6 +4,7 @@ import type { Duplex } from "node:stream";
 import { admits, isHidden } from "./admission.ts";
 import { answerPreflight, openTo } from "./cross-origin.ts";
 import { hostNameOf } from "./host-name.ts";
+import { asksForPort, mayJoinPort } from "./port-tunnel.ts";
 import { presences } from "./presence.ts";
 import { lookupFailed, notFound, refusal, trafficRefused } from "./refusal.ts";
 import { hasBody } from "./request-headers.ts";
@@ -137,5 +138,7 @@ async function approach(plane: Plane, route: SandboxRoute, caller: Caller): Prom
   if (target === undefined || target.onEnd.aborted) return turnAway(caller, notFound(id));
   if (!admits(target, wanted)) return turnAway(caller, trafficRefused(id));
   passing.belongs(target.tenantId);
+  if (asksForPort(request) && !mayJoinPort(target, request))
+    return turnAway(caller, refusal(401, "X-Access-Token is missing or does not match"));
   visit({ caller, route, target, passing, answered }, plane);
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { unanswered } from "./failure.ts";
+import { asksForPort, joinPort, portAgreement } from "./port-tunnel.ts";
 import { requestIdHeader } from "../request-id.ts";
 import type { Presences, Stay } from "./presence.ts";
 import { type Refusal, lookupFailed, notFound, refusal, refuse, tooMany } from "./refusal.ts";
@@ -62,10 +63,41 @@ export function visit(visitor: Visitor, options: VisitOptions): void {
   response.once("close", stay.leave);
   limitIdleness(caller, options.idleTimeoutMs, () => stop());
   try {
-    stop = relay(exchange(visitor, stay, options));
+    stop = follow(visitor, stay, options);
   } catch (cause) {
     turnAway(caller, lookupFailed(route.id, cause));
   }
+}
+
+function follow(visitor: Visitor, stay: Stay, options: VisitOptions): () => void {
+  const { request, upgradeHead } = visitor.caller;
+  const { join: joinTo } = stay.way;
+  if (upgradeHead === undefined || joinTo === undefined || !asksForPort(request))
+    return relay(exchange(visitor, stay, options));
+  const { id, port } = visitor.route;
+  return joinPort({
+    request,
+    joining: joinTo(),
+    agreed(guest) {
+      handOver(visitor, stay);
+      const { passing } = visitor;
+      const opening = { guestHead: Buffer.alloc(0), clientHead: upgradeHead, passing };
+      tunnel(request.socket, guest, { text: portAgreement, ...opening });
+    },
+    fail: (cause) => turnAway(visitor.caller, unanswered(id, port, cause)),
+  });
+}
+
+/** The connection is no answer's any more: the visit lasts as long as it does. */
+function handOver({ caller, answered, passing }: Visitor, stay: Stay): void {
+  const { request, response } = caller;
+  response.off("close", stay.leave);
+  response.off("close", answered);
+  request.socket.once("close", () => {
+    stay.leave();
+    passing.over(switchingProtocols);
+  });
+  response.detachSocket(request.socket);
 }
 
 function limitIdleness(caller: Caller, idleTimeoutMs: number, stop: () => void): void {
@@ -110,13 +142,7 @@ function exchange(visitor: Visitor, stay: Stay, { behindProxy }: VisitOptions): 
       }),
     agreed(answer, guest, guestHead) {
       const text = agreement(answer, rules);
-      response.off("close", stay.leave);
-      response.off("close", visitor.answered);
-      request.socket.once("close", () => {
-        stay.leave();
-        passing.over(switchingProtocols);
-      });
-      response.detachSocket(request.socket);
+      handOver(visitor, stay);
       tunnel(request.socket, guest, {
         text,
         guestHead,

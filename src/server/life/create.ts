@@ -39,7 +39,9 @@ export async function createSandbox(
       autoResume: wish.autoResume?.enabled === true,
     },
   } as const;
-  return makeSandbox(parts, plan, asked);
+  const record = await makeSandbox(parts, plan, asked);
+  if (wish.leaseMs != null) parts.leases.renew(record.id, wish.leaseMs);
+  return record;
 }
 
 /** What a sandbox is made from. */

@@ -7,7 +7,7 @@ import type { SnapshotRecord } from "../../store/snapshot-record.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { Store } from "../../store/store.ts";
 import type { Tenant } from "../../store/tenant.ts";
-import type { NetworkUpdate } from "../../wire/control/new-sandbox.ts";
+import type { HoldRequest, NetworkUpdate } from "../../wire/control/new-sandbox.ts";
 import type { Kept } from "../../core/kept.ts";
 import type { Find, SandboxToken } from "../data/target.ts";
 import type { Log } from "../log.ts";
@@ -26,8 +26,9 @@ import {
   presentOf,
   setLifetime,
 } from "./lease.ts";
-import { type LiveSandboxes, liveSandboxes } from "./live.ts";
+import { type LiveSandbox, type LiveSandboxes, liveSandboxes } from "./live.ts";
 import { setNetwork } from "./network-update.ts";
+import { ownerLeases } from "./owner-leases.ts";
 import type { LifeParts } from "./parts.ts";
 import { type Found, lookRound } from "./recovery.ts";
 import { sampleOf, sampler } from "./sampling.ts";
@@ -101,6 +102,15 @@ export interface Life {
   ): Promise<{ readonly record: SandboxRecord; readonly driver: Driver }>;
   /** What it uses now; `undefined`: it is paused. */
   sample(id: string, tenantId: string): Promise<MetricsSample | undefined>;
+  /**
+   * Says that it is wanted, and waits until it has ended, but no longer than told. Resolves with its row, also of one that
+   * has ended.
+   */
+  hold(
+    id: string,
+    tenantId: string,
+    request: HoldRequest & { readonly signal: AbortSignal },
+  ): Promise<SandboxRecord>;
   setNetwork(id: string, tenantId: string, update: NetworkUpdate): Promise<void>;
   readonly find: Find;
   readonly tokens: () => Iterable<SandboxToken>;
@@ -120,7 +130,7 @@ const keepEndedMs = 7 * 86_400_000;
 
 export function life(options: LifeOptions): Life {
   const parts = partsOf(options);
-  const { live, log, drivers, defaultDriver, host } = parts;
+  const { live, leases, log, drivers, defaultDriver, host } = parts;
   const sampleAll = sampler(parts);
   const clocks = [
     every(lookRoundMs, () => tidy(parts), log),
@@ -167,7 +177,9 @@ export function life(options: LifeOptions): Life {
       await Promise.allSettled([...live.all()].map((sandbox) => sandbox.end("killed")));
       await sweep(parts);
     },
+    hold: (id, tenantId, request) => hold(parts, { id, tenantId }, request),
     close() {
+      leases.stop();
       for (const clock of clocks) clearInterval(clock);
       live.release();
     },
@@ -180,10 +192,27 @@ function partsOf(options: LifeOptions): LifeParts {
     store,
     log,
     expire: (sandbox, why) => expire(parts, sandbox, why),
+    sweep: (driver) => sweepLost(parts, driver),
   });
   const memory = hostMemory({ promisedMiB: () => promisedMiB(live), overcommit });
-  const parts: LifeParts = { ...options, live, memory, making: new Set(), taking: new Set() };
+  const leases = ownerLeases((id) => void endOwnerless(live.get(id), log));
+  const sets = { making: new Set<string>(), taking: new Set<string>() };
+  const parts: LifeParts = { ...options, live, leases, memory, ...sets };
   return parts;
+}
+
+/** Ends what nobody has held; what is paused has no owner. Never rejects. */
+async function endOwnerless(sandbox: LiveSandbox | undefined, log: Log): Promise<void> {
+  if (sandbox?.gate.isOpen !== true) return;
+  try {
+    await sandbox.end("owner-gone");
+  } catch (cause) {
+    const error = SandboxError.from(cause).message;
+    log("error", "a sandbox without its owner could not be ended", {
+      sandboxId: sandbox.id,
+      error,
+    });
+  }
 }
 
 /** What all sandboxes that run may come to use. */
@@ -209,12 +238,47 @@ function driverOf({ drivers }: LifeParts, { driver: name, id }: SandboxRecord): 
   throw new SandboxError("unavailable", `the driver of sandbox ${id} is not here`);
 }
 
+async function hold(
+  { store, live, leases }: LifeParts,
+  { id, tenantId }: { readonly id: string; readonly tenantId: string },
+  { leaseMs, waitMs, signal }: HoldRequest & { readonly signal: AbortSignal },
+): Promise<SandboxRecord> {
+  await store.sandboxes.get(id, tenantId);
+  const sandbox = live.get(id);
+  if (sandbox !== undefined && leaseMs != null) leases.renew(id, leaseMs);
+  if (sandbox !== undefined && waitMs > 0) await within(sandbox.over, waitMs, signal);
+  return store.sandboxes.get(id, tenantId);
+}
+
+/** Waits for the work, but not for ever. */
+async function within(work: Promise<void>, waitMs: number, signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  let timer: NodeJS.Timeout | undefined;
+  const enough = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, waitMs);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  await Promise.race([work, enough]);
+  clearTimeout(timer);
+}
+
 async function tidy(parts: LifeParts): Promise<void> {
   await lookRound(parts);
   await sweepSnapshots(parts);
   const before = new Date(Date.now() - keepEndedMs).toISOString();
   await parts.store.sandboxes.forgetEndedBefore(before);
   await sweep(parts);
+}
+
+/** Never rejects: the next look round tries again. */
+async function sweepLost({ drivers, log }: LifeParts, name: string): Promise<void> {
+  try {
+    await drivers.get(name)?.sweep();
+  } catch (cause) {
+    log("error", "what a lost machine left could not be given back yet", {
+      error: SandboxError.from(cause).message,
+    });
+  }
 }
 
 async function sweep({ drivers }: LifeParts): Promise<void> {

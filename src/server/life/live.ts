@@ -22,6 +22,8 @@ export interface LiveSandbox {
   /** Rings when it is to be paused: set where the end of the lifetime pauses it, since another end is the machine's own. */
   readonly alarm: Alarm;
   readonly inTurn: InTurn;
+  /** Resolves once it has ended and its row says so. */
+  readonly over: Promise<void>;
   /** Whether it has ended, or is being ended. */
   readonly isEnding: boolean;
   /** Ends it for a reason, and resolves when nothing of it is left and its row says so. */
@@ -42,6 +44,8 @@ interface Keeping {
   readonly log: Log;
   /** Pauses or ends a sandbox whose time is over. Never rejects. */
   readonly expire: (sandbox: LiveSandbox, why: "lifetime" | "idle") => Promise<void>;
+  /** Gives back what machines of a driver left whose end nobody could tidy up after. Never rejects. */
+  readonly sweep: (driver: string) => Promise<void>;
 }
 
 export function liveSandboxes(keeping: Keeping): LiveSandboxes {
@@ -84,10 +88,16 @@ function keep(keeping: Keeping, { found, machine, known }: Taking): LiveSandbox 
     if (known.get(id) !== sandbox) return;
     known.delete(id);
     await closeRow(keeping, { id, machine, reason });
+    if (reason.startsWith("runtime-lost")) await keeping.sweep(record.driver);
   };
+  const over = reasonOf(machine).then((reason) => {
+    endReason ??= reason;
+    return (closed ??= close(endReason));
+  });
   const sandbox: LiveSandbox = {
     id,
     machine,
+    over,
     startedAt: new Date(record.startedAt),
     memoryMiB: record.resources.memoryMiB,
     autoResume: record.autoResume,
@@ -105,10 +115,6 @@ function keep(keeping: Keeping, { found, machine, known }: Taking): LiveSandbox 
       await (closed ??= close(endReason));
     },
   };
-  void reasonOf(machine).then((reason) => {
-    endReason ??= reason;
-    return (closed ??= close(endReason));
-  });
   return sandbox;
 }
 

@@ -5,6 +5,7 @@ import type { Store } from "../../store/store.ts";
 import type { Log } from "../log.ts";
 import type { HostMemory } from "./host-memory.ts";
 import type { LiveSandboxes } from "./live.ts";
+import type { OwnerLeases } from "./owner-leases.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
 
 /** What the keeper of sandboxes works with. */
@@ -24,6 +25,7 @@ export interface LifeParts {
   readonly domain: string;
   readonly live: LiveSandboxes;
   readonly memory: HostMemory;
+  readonly leases: OwnerLeases;
   /** Ids of sandboxes that are being made now. */
   readonly making: Set<string>;
   /** Ids of snapshots that are being taken now. */

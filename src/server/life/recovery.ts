@@ -2,6 +2,7 @@ import type { Driver, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { LiveSandbox } from "./live.ts";
+import { markedLease } from "./owner-leases.ts";
 import { type LifeParts, serverMark } from "./parts.ts";
 import { settle } from "./power.ts";
 
@@ -106,7 +107,7 @@ async function liveRows({
 }
 
 async function adopt(parts: LifeParts, row: SandboxRecord): Promise<"adopted"> {
-  const { drivers, live, store, host } = parts;
+  const { drivers, leases, live, store, host } = parts;
   const driver = drivers.get(row.driver);
   if (driver === undefined)
     throw new SandboxError("unavailable", `its driver ${row.driver} is not here`);
@@ -115,6 +116,8 @@ async function adopt(parts: LifeParts, row: SandboxRecord): Promise<"adopted"> {
   if (row.host !== host) await store.sandboxes.setHost([row.id], host);
   const sandbox = live.add({ record: row, secrets }, machine);
   await sandbox.inTurn(() => settle(parts, sandbox, firstIdleMs(row)));
+  const leaseMs = sandbox.gate.isOpen ? markedLease((await machine.info()).metadata) : undefined;
+  if (leaseMs !== undefined) leases.renew(row.id, leaseMs);
   return "adopted";
 }
 

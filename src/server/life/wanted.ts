@@ -6,6 +6,7 @@ import { invalid } from "../../core/validate.ts";
 import type { TenantLimits } from "../../store/tenant.ts";
 import type { NewOwnSandbox } from "../../wire/control/new-sandbox.ts";
 import { unsupported } from "./network.ts";
+import { leaseMark } from "./owner-leases.ts";
 import { serverMark } from "./parts.ts";
 
 /** A request for a sandbox, whichever version of the protocol it came by. */
@@ -86,7 +87,7 @@ export function specOf(
     lifetimeMs,
     detached: true,
     envs: wish.envVars ?? {},
-    metadata: { ...metadataOf(wish), [serverMark]: "1" },
+    metadata: { ...metadataOf(wish), [serverMark]: "1", ...leaseOf(wish) },
     ...(wish.resources == null ? {} : { resources: wish.resources }),
   };
   try {
@@ -108,6 +109,10 @@ export function requireEnforced(spec: SandboxSpec, driver: Driver): void {
   } catch (cause) {
     throw inWireWords(cause);
   }
+}
+
+function leaseOf({ leaseMs }: Wish): Readonly<Record<string, string>> {
+  return leaseMs == null ? {} : { [leaseMark]: String(leaseMs) };
 }
 
 const wireWords: readonly (readonly [RegExp, string])[] = [

@@ -1,8 +1,15 @@
+import type { Resources } from "../../core/spec.ts";
+
 /** An error, as every client of the control plane decides by it. */
 export interface WireError {
   /** The HTTP status. */
   readonly code: number;
   readonly message: string;
+  /** One of ours, from a server of ours. */
+  readonly error_code?: string;
+  /** What is wrong, as the request spells it. */
+  readonly field?: string;
+  readonly mend?: string;
 }
 
 /** What a client needs to use a sandbox. */
@@ -54,6 +61,26 @@ export interface WireSandboxDetail extends WireListedSandbox {
   readonly allowInternetAccess: boolean;
   readonly network: Readonly<Record<string, unknown>>;
   readonly lifecycle: { readonly onTimeout: "kill" | "pause"; readonly autoResume: boolean };
+}
+
+/** A sandbox as our own calls tell it, also once it has ended. */
+export interface WireOwnSandbox {
+  readonly sandboxID: string;
+  readonly templateID: string;
+  readonly driver: string;
+  readonly state: "running" | "paused" | "ended";
+  /** `null` while it has not ended. */
+  readonly endReason: string | null;
+  readonly startedAt: string;
+  readonly endAt: string;
+  /** Milliseconds; 0: never. */
+  readonly idleTimeoutMs: number;
+  readonly resources: Resources;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly envdVersion: string;
+  readonly envdAccessToken?: string;
+  readonly trafficAccessToken: string | null;
+  readonly domain: string | null;
 }
 
 export interface WireMetric {

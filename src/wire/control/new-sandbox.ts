@@ -49,6 +49,8 @@ export interface NewOwnSandbox extends NewSandbox {
   readonly driver?: Maybe<string>;
   /** Milliseconds. */
   readonly idleTimeoutMs?: Maybe<number>;
+  /** Ends the sandbox when nobody has held it for so long. Milliseconds; absent: nobody must. */
+  readonly leaseMs?: Maybe<number>;
   /** Checked by name and range where limits are known. */
   readonly resources?: Maybe<Readonly<Record<string, number>>>;
 }
@@ -114,6 +116,27 @@ export const newSandboxV1: z.ZodType<NewSandboxV1> = z.object({
     .transform((secure) => secure === true),
 });
 
+/** How long an owner may be away. Milliseconds. */
+const ownerLease = z.number().int().min(5000).max(600_000);
+
+/** `POST /cofferdam/v1/sandboxes/{id}/hold`. */
+export interface HoldRequest {
+  /** Wanted for so long from now; absent: as it was. Milliseconds. */
+  readonly leaseMs?: Maybe<number>;
+  /** Answers after so long where nothing has happened. Milliseconds. */
+  readonly waitMs: number;
+}
+
+export const hold: z.ZodType<HoldRequest> = z.object({
+  leaseMs: ownerLease.nullish(),
+  waitMs: z.number().int().min(0).max(300_000).default(0),
+});
+
+/** `POST /cofferdam/v1/sandboxes/{id}/lifetime`: milliseconds from now. */
+export const ownLifetime: z.ZodType<{ readonly lifetimeMs: number }> = z.object({
+  lifetimeMs: z.number().min(0).max(2_592_000_000),
+});
+
 const version2 = z.object({ ...shared, timeout: lifetime.default(300) });
 /** Five minutes unless told, and always an access token. */
 export const newSandboxV2: z.ZodType<NewSandbox> = version2;
@@ -122,6 +145,7 @@ export const newOwnSandbox: z.ZodType<NewOwnSandbox> = z.object({
   ...version2.shape,
   driver: z.string().min(1).max(64).nullish(),
   idleTimeoutMs: z.number().int().min(1000).max(2_592_000_000).nullish(),
+  leaseMs: ownerLease.nullish(),
   resources: z.record(z.string(), z.number()).nullish(),
 });
 
