@@ -10,6 +10,10 @@ PATIENCE_SECONDS = 20.0
 CASES = []
 
 
+class NotRun(Exception):
+    """A case cannot be run here; it says why."""
+
+
 def case(promise):
     """Registers a case by its promise."""
 
