@@ -6,8 +6,8 @@ import { join } from "node:path";
 
 /** Programs that see one domain, and every name below it, lead to this host. */
 export interface Names extends AsyncDisposable {
-  /** Runs Node.js so; resolves with what it printed. Rejects with its complaints when it fails. */
-  node(words: readonly string[], environment: Readonly<Record<string, string>>): Promise<string>;
+  /** Runs a program so; resolves with what it printed. Rejects with its complaints when it fails. */
+  run(words: readonly string[], environment: Readonly<Record<string, string>>): Promise<string>;
 }
 
 /** A DNS server for one domain, and a mount namespace in which it is the one that programs ask. */
@@ -22,7 +22,7 @@ export async function namesBelow(domain: string, directory: string): Promise<Nam
   const resolvers = join(directory, "resolv.conf");
   writeFileSync(resolvers, `nameserver ${address}\n`);
   return {
-    node: (words, environment) => run(resolvers, words, environment),
+    run: (words, environment) => run(resolvers, words, environment),
     [Symbol.asyncDispose]: async () => {
       const closed = once(server, "close");
       server.close();
@@ -37,11 +37,10 @@ async function run(
   environment: Readonly<Record<string, string>>,
 ): Promise<string> {
   const script = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
-  const child = spawn(
-    "unshare",
-    ["--mount", "sh", "-c", script, resolvers, process.execPath, ...words],
-    { stdio: ["ignore", "pipe", "pipe"], env: { PATH: process.env["PATH"], ...environment } },
-  );
+  const child = spawn("unshare", ["--mount", "sh", "-c", script, resolvers, ...words], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { PATH: process.env["PATH"], ...environment },
+  });
   const printed: Buffer[] = [];
   const complaints: Buffer[] = [];
   child.stdout.on("data", (bytes: Buffer) => printed.push(bytes));

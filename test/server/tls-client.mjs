@@ -1,12 +1,23 @@
 // An E2B program as users write it: told nothing but environment variables. Prints what it saw as JSON.
 import { Sandbox as CodeSandbox } from "@e2b/code-interpreter";
 import { Sandbox } from "e2b";
+import { once } from "node:events";
+import { request } from "node:https";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const [driver] = process.argv.slice(2);
 const metadata = { "cofferdam.driver": driver };
 const seen = {};
+const tunnel = `
+import socket
+taking = socket.create_server(("0.0.0.0", 8001))
+while True:
+    client, _ = taking.accept()
+    client.recv(65536)
+    client.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n")
+    client.sendall(client.recv(65536))
+`;
 
 const sandbox = await CodeSandbox.create({ metadata, timeoutMs: 120_000 });
 try {
@@ -37,15 +48,43 @@ try {
   seen.downloaded = await (await fetch(download)).text();
   seen.forged = (await fetch(download.replace(/signature=[^&]+/, "signature=v1_x"))).status;
 
+  await sandbox.files.write("/home/user/tunnel.py", tunnel);
+  await sandbox.commands.run("python3 tunnel.py", { background: true });
+  seen.tunnel = await echoed(`https://${sandbox.getHost(8001)}/`, "echoed");
+
   const again = await Sandbox.connect(sandbox.sandboxId);
   seen.again = await again.files.read("/home/user/note.txt");
   const listed = await Sandbox.list({ query: { metadata } }).nextItems();
   seen.listed = listed.map(({ sandboxId }) => sandboxId === sandbox.sandboxId);
+  const waiting = sandbox.commands.run("sleep 60").then(
+    () => "ended well",
+    () => "failed",
+  );
+  await sandbox.kill();
+  seen.killed = await waiting;
 } finally {
   await sandbox.kill();
 }
 seen.running = await sandbox.isRunning();
 process.stdout.write(`${JSON.stringify(seen)}\n`);
+
+/** Says something by another protocol than HTTP, and resolves with what comes back. */
+async function echoed(address, text) {
+  for (let attempt = 0; ; attempt += 1) {
+    const asked = request(address, { headers: { connection: "Upgrade", upgrade: "echo" } }).end();
+    const [answer, socket] = await Promise.race([once(asked, "upgrade"), once(asked, "response")]);
+    if (socket === undefined) {
+      answer.resume();
+      if (attempt > 100) return answer.statusCode;
+      await sleep(100);
+      continue;
+    }
+    socket.write(text);
+    const [bytes] = await once(socket, "data");
+    socket.destroy();
+    return bytes.toString();
+  }
+}
 
 /** The program in the sandbox takes a moment to listen. */
 async function untilAnswered(address) {

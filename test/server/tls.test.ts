@@ -1,4 +1,11 @@
-import { copyFileSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { type ConnectionOptions, type PeerCertificate, type TLSSocket, connect } from "node:tls";
 import { once } from "node:events";
@@ -10,6 +17,7 @@ import { type Served, serve } from "./serve.ts";
 
 const drivers = await subjects();
 const authority = join(stateDir, "server/dev-tls/ca.crt");
+const python = "build/clients/python/bin/python";
 const client = join(import.meta.dirname, "tls-client.mjs");
 
 describe("a development certificate", () => {
@@ -28,7 +36,7 @@ describe("a development certificate", () => {
         using directory = scratch();
         await using names = await namesBelow("cofferdam.localhost", directory.path);
         const seen: unknown = JSON.parse(
-          await names.node([client, driver], {
+          await names.run([process.execPath, client, driver], {
             E2B_API_KEY: server.key,
             E2B_DOMAIN: `cofferdam.localhost:${server.port}`,
             NODE_EXTRA_CA_CERTS: authority,
@@ -41,7 +49,7 @@ describe("a development certificate", () => {
       using directory = scratch();
       await using names = await namesBelow("cofferdam.localhost", directory.path);
       const seen: unknown = JSON.parse(
-        await names.node([client, driver], {
+        await names.run([process.execPath, client, driver], {
           E2B_API_KEY: server.key,
           E2B_API_URL: `https://localhost:${server.port}`,
           E2B_SANDBOX_URL: `https://localhost:${server.port}`,
@@ -51,6 +59,25 @@ describe("a development certificate", () => {
       expect(seen).toEqual(expected);
     });
   }
+
+  for (const { name: driver, absent } of drivers)
+    test.skipIf(absent !== undefined || !existsSync(python))(
+      `unmodified Python packages use ${driver} by names below the domain`,
+      async () => {
+        using directory = scratch();
+        await using names = await namesBelow("cofferdam.localhost", directory.path);
+        const printed = await names.run([python, "test/python/run.py", "sync", driver], {
+          E2B_API_KEY: server.key,
+          E2B_DOMAIN: `cofferdam.localhost:${server.port}`,
+          SSL_CERT_FILE: authority,
+          PYTHONDONTWRITEBYTECODE: "1",
+        });
+        const cases = printed.trim().split("\n");
+        expect(cases.length).toBeGreaterThan(20);
+        expect(cases.filter((line) => "failed" in JSON.parse(line))).toEqual([]);
+      },
+      300_000,
+    );
 
   test("its keys are their owner's alone, and clients are told how to trust it", () => {
     const modes = ["", "ca.key", "server.key"].map(
@@ -83,6 +110,8 @@ const expected = {
   forged: 401,
   again: "kept",
   listed: [true],
+  tunnel: "echoed",
+  killed: "failed",
   running: false,
 };
 
