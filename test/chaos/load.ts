@@ -7,7 +7,8 @@ export interface Load {
   readonly ledger: Ledger;
   /** Those that work here; what is quick to start comes more often. */
   readonly drivers: readonly string[];
-  readonly canPause: ReadonlySet<string>;
+  /** What a pause can keep on each. */
+  readonly keeps: ReadonlyMap<string, readonly string[]>;
   /** Whether the server is being ended: then a call may fail. */
   readonly isEnding: () => boolean;
 }
@@ -46,10 +47,11 @@ async function step(all: Load, chance: Chance): Promise<void> {
   const chosen = chance.oneOf(free);
   if (chosen === undefined || (dice <= 40 && ledger.promised.size < mostLive))
     return create(all, chance);
+  const kept = chance.oneOf(all.keeps.get(chosen.driver) ?? []);
   chosen.isInUse = true;
   try {
     if (dice <= 60) await kill(ledger, chosen);
-    else if (dice <= 75 && all.canPause.has(chosen.driver)) await pause(ledger, chosen);
+    else if (dice <= 75 && kept !== undefined) await pause(ledger, chosen, kept);
     else await use(ledger, chosen, chance);
   } finally {
     chosen.isInUse = false;
@@ -113,8 +115,10 @@ async function kill({ promised, doubtful, counts }: Ledger, { id }: Promised): P
   counts.killed += 1;
 }
 
-async function pause({ counts }: Ledger, { id }: Promised): Promise<void> {
-  const sandbox = await Sandbox.connect(id, { timeoutMs: lifetimeMs });
-  await sandbox.pause();
+/** What keeps its files alone starts anew, without the command that counts. */
+async function pause({ counts }: Ledger, promised: Promised, kept: string): Promise<void> {
+  const sandbox = await Sandbox.connect(promised.id, { timeoutMs: lifetimeMs });
+  if (kept === "files") promised.pid = undefined;
+  await sandbox.pause({ keepMemory: kept === "memory" });
   counts.paused += 1;
 }

@@ -72,12 +72,12 @@ interface Round {
 async function disturb(server: Served, { round, dice, ledger }: Round): Promise<string> {
   let isEnding = false;
   const afterMs = dice.between(50, 4000);
-  const canPause = await pausing(server);
+  const keeps = await pausing(server);
   const working = load({
     chance: dice.branch(),
     ledger,
     drivers: chosenFrom,
-    canPause,
+    keeps,
     isEnding: () => isEnding,
   });
   await sleep(afterMs);
@@ -100,11 +100,10 @@ function robbed({ promised, doubtful }: Ledger, dice: Chance): string {
   return ` with the supervisor of ${chosen}`;
 }
 
-async function pausing(server: Served): Promise<ReadonlySet<string>> {
+async function pausing(server: Served): Promise<ReadonlyMap<string, readonly string[]>> {
   const { body } = await call(server, "GET /cofferdam/v1/drivers");
-  const told = z.array(z.object({ name: z.string(), capabilities: z.array(z.string()) }));
-  const able = told.parse(body).filter(({ capabilities }) => capabilities.includes("pause"));
-  return new Set(able.map(({ name }) => name));
+  const told = z.array(z.object({ name: z.string(), pauseKeeps: z.array(z.string()) }));
+  return new Map(told.parse(body).map(({ name, pauseKeeps }) => [name, pauseKeeps]));
 }
 
 /** Shown as it happens, since a long run is watched. */

@@ -1,5 +1,6 @@
-import { readFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
+import { setMaxListeners } from "node:events";
+import { readFileSync } from "node:fs";
 import { SandboxError } from "../../core/errors.ts";
 import type { Sandbox } from "../../core/sandbox.ts";
 import { clock, pause, timed } from "../clock.ts";
@@ -181,6 +182,7 @@ function burst(atOnce: number, count: number): Scenario {
     warmups: 1,
     prepare: (stage) =>
       withServer(stage, (server) => {
+        if (stage.signal !== undefined) setMaxListeners(2 * atOnce, stage.signal);
         const served = tally(atOnce, {
           make: () => server.create("base"),
           end: ({ id }: ServedSandbox) => server.kill(id),
