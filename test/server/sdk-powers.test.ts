@@ -93,13 +93,15 @@ for (const { name: driver, absent } of drivers)
       const sandbox = await create({ timeoutMs: 60_000, lifecycle });
       await sandbox.commands.run("python3 -m http.server 8000 -d /tmp", { background: true });
       await sandbox.files.write("/tmp/page", "a page");
+      const page = async (): Promise<string> => {
+        const headers = { "E2b-Sandbox-Id": sandbox.sandboxId, "E2b-Sandbox-Port": "8000" };
+        return (await fetch(`${server.now().url}/page`, { headers })).text();
+      };
+      await expect.poll(page, patient).toBe("a page");
       for (const visit of [
         () => output(sandbox, "echo awake"),
         () => sandbox.files.read("/tmp/page"),
-        async () => {
-          const headers = { "E2b-Sandbox-Id": sandbox.sandboxId, "E2b-Sandbox-Port": "8000" };
-          return (await fetch(`${server.now().url}/page`, { headers })).text();
-        },
+        page,
         async () => (await fetch(await sandbox.downloadUrl("/tmp/page"))).text(),
       ]) {
         expect(await sandbox.pause()).toBe(true);
