@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { openStore } from "../../src/store/open-store.ts";
 import { cofferdam, running, stateDir, subjects } from "../cli/cofferdam.ts";
 import { type Served, call, powersOf, served } from "./serve.ts";
@@ -49,19 +49,26 @@ for (const { name: driver, absent } of drivers)
     const wish = { templateID: "base", metadata: { "cofferdam.driver": driver }, timeout: 300 };
     const make = async (who: Caller, more: object = {}): Promise<string> =>
       idIn((await call(who, "POST /v2/sandboxes", { ...wish, ...more })).body);
-    const unlessPauses = async (skip: (note: string) => void): Promise<void> => {
-      const { pauseKeeps } = await powersOf(server.now(), driver);
-      if (!pauseKeeps.includes("memory")) skip(`${driver} keeps no memory`);
+    let memory: boolean | undefined;
+    beforeAll(async () => {
+      const [most] = (await powersOf(server.now(), driver)).pauseKeeps;
+      memory = most === undefined ? undefined : most === "memory";
+    });
+    const unlessPauses = (skip: (note: string) => void): void => {
+      if (memory === undefined) skip(`${driver} cannot pause`);
+    };
+    const unlessKeepsMemory = (skip: (note: string) => void): void => {
+      if (memory !== true) skip(`${driver} keeps no memory`);
     };
 
     test("of many that pause at once one does, of many that connect at once one resumes", async ({
       skip,
     }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const who = server.now();
       const id = await make(who);
       for (let round = 0; round < 3; round += 1) {
-        const pauses = times(6, () => call(who, `POST /sandboxes/${id}/pause`, {}));
+        const pauses = times(6, () => call(who, `POST /sandboxes/${id}/pause`, { memory }));
         expect(await statuses(pauses)).toEqual([204, 409, 409, 409, 409, 409]);
         expect(await stateOf(who, id)).toMatchObject({ state: "paused" });
         const connects = times(8, () =>
@@ -70,7 +77,7 @@ for (const { name: driver, absent } of drivers)
         expect(await statuses(connects)).toEqual([200, 200, 200, 200, 200, 200, 200, 201]);
         expect(await stateOf(who, id)).toMatchObject({ state: "running" });
       }
-      expect((await call(who, `POST /sandboxes/${id}/pause`)).status).toBe(204);
+      expect((await call(who, `POST /sandboxes/${id}/pause`, { memory })).status).toBe(204);
       const resumed = await call(who, `POST /sandboxes/${id}/resume`, { timeout: 60 });
       expect(resumed).toMatchObject({ status: 201, body: { sandboxID: id } });
       const later = { timeout: 60, autoPause: true };
@@ -81,13 +88,13 @@ for (const { name: driver, absent } of drivers)
     test("a kill in the middle of a pause or a resumption wins, and nothing is left", async ({
       skip,
     }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const who = server.now();
       for (const delayMs of [0, 1, 5, 20, 60]) {
         const [pausing, resuming] = [await make(who), await make(who)];
-        await call(who, `POST /sandboxes/${resuming}/pause`, {});
+        await call(who, `POST /sandboxes/${resuming}/pause`, { memory });
         const changes = [
-          call(who, `POST /sandboxes/${pausing}/pause`, {}),
+          call(who, `POST /sandboxes/${pausing}/pause`, { memory }),
           call(who, `POST /sandboxes/${resuming}/connect`, { timeout: 60 }),
         ];
         await new Promise((resolve) => {
@@ -106,10 +113,10 @@ for (const { name: driver, absent } of drivers)
     test("a paused one is nobody else's to see, resume, end or copy, and not to be reached", async ({
       skip,
     }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const [mine, theirs] = [await keyOf("pauser"), await keyOf("stranger")];
       const id = await make(mine);
-      await call(mine, `POST /sandboxes/${id}/pause`, {});
+      await call(mine, `POST /sandboxes/${id}/pause`, { memory });
       for (const route of [
         `GET /sandboxes/${id}`,
         `POST /sandboxes/${id}/connect`,
@@ -146,7 +153,7 @@ for (const { name: driver, absent } of drivers)
     });
 
     test("who may not pass the gate does not wake what is behind it", async ({ skip }) => {
-      await unlessPauses(skip);
+      unlessKeepsMemory(skip);
       const who = server.now();
       const { body } = await call(who, "POST /v2/sandboxes", {
         ...wish,
@@ -159,7 +166,7 @@ for (const { name: driver, absent } of drivers)
         typeof body === "object" && body !== null && "trafficAccessToken" in body
           ? String(body.trafficAccessToken)
           : "";
-      await call(who, `POST /sandboxes/${id}/pause`, {});
+      await call(who, `POST /sandboxes/${id}/pause`, { memory });
       const wrong = { "e2b-traffic-access-token": "0".repeat(64) };
       expect((await visit(id, 3000)).status).toBe(403);
       expect((await visit(id, 3000, wrong)).status).toBe(403);
@@ -176,10 +183,10 @@ for (const { name: driver, absent } of drivers)
     test("more requests than may wait are told so, and the others are answered", async ({
       skip,
     }) => {
-      await unlessPauses(skip);
+      unlessKeepsMemory(skip);
       const who = server.now();
       const id = await make(who, { autoPause: true, autoResume: { enabled: true } });
-      await call(who, `POST /sandboxes/${id}/pause`, {});
+      await call(who, `POST /sandboxes/${id}/pause`, { memory });
       const answers = await statuses(times(200, () => visit(id, 49_983)));
       expect(answers.filter((status) => status === 204).length).toBeGreaterThanOrEqual(100);
       expect(answers.every((status) => status === 204 || status === 429)).toBe(true);
@@ -190,7 +197,7 @@ for (const { name: driver, absent } of drivers)
     test("a paused one takes no place of its tenant's, and needs one to be resumed", async ({
       skip,
     }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const who = await keyOf(`narrow-${driver}`);
       {
         await using store = await openStore({ directory: join(stateDir, "server") });
@@ -199,7 +206,7 @@ for (const { name: driver, absent } of drivers)
       }
       const first = await make(who);
       expect((await call(who, "POST /v2/sandboxes", wish)).status).toBe(429);
-      await call(who, `POST /sandboxes/${first}/pause`, {});
+      await call(who, `POST /sandboxes/${first}/pause`, { memory });
       const second = await make(who);
       const refused = await call(who, `POST /sandboxes/${first}/connect`, { timeout: 60 });
       expect(refused).toMatchObject({ status: 429, body: { code: 429 } });
@@ -214,9 +221,9 @@ for (const { name: driver, absent } of drivers)
     test("a time-out of nothing pauses what was made so, and one that is connected to in the same moment runs or is resumed", async ({
       skip,
     }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const who = server.now();
-      const id = await make(who, { autoPause: true });
+      const id = await make(who, { autoPause: true, autoPauseMemory: memory });
       expect((await call(who, `POST /sandboxes/${id}/timeout`, { timeout: 0 })).status).toBe(204);
       expect(await stateOf(who, id)).toMatchObject({ state: "paused" });
       for (let round = 0; round < 4; round += 1) {
@@ -233,9 +240,15 @@ for (const { name: driver, absent } of drivers)
     });
 
     test("one that nobody uses is paused where the end of its time pauses it", async ({ skip }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const who = server.now();
-      const body = { ...wish, driver, autoPause: true, idleTimeoutMs: 1000 };
+      const body = {
+        ...wish,
+        driver,
+        autoPause: true,
+        autoPauseMemory: memory,
+        idleTimeoutMs: 1000,
+      };
       const id = idIn((await call(who, "POST /cofferdam/v1/sandboxes", body)).body);
       await expect
         .poll(async () => stateOf(who, id), { timeout: 20_000 })
@@ -244,10 +257,10 @@ for (const { name: driver, absent } of drivers)
     });
 
     test("pauses and resumptions stand in the audit log", async ({ skip }) => {
-      await unlessPauses(skip);
+      unlessPauses(skip);
       const who = server.now();
       const id = await make(who);
-      await call(who, `POST /sandboxes/${id}/pause`, {});
+      await call(who, `POST /sandboxes/${id}/pause`, { memory });
       await call(who, `POST /sandboxes/${id}/connect`, { timeout: 60 });
       await call(who, `DELETE /sandboxes/${id}`);
       const { body } = await call(who, `GET /sandboxes/${id}/logs`);
