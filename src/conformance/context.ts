@@ -62,6 +62,12 @@ function skip(reason: string): never {
   throw new NotRun(reason);
 }
 
+function hostOf({ isolation }: Driver, { stateDir }: SuiteOptions): HostView {
+  if (isolation === "hosted" && stateDir === undefined)
+    return skip("its machines are not on this host");
+  return hostView(stateDir);
+}
+
 /** A context for one case. Disposing it ends what the case left running. */
 export function openContext(
   driver: Driver,
@@ -91,11 +97,7 @@ export function openContext(
       ids.push(made.sandboxId);
       return made;
     },
-    host: () => {
-      if (driver.isolation === "hosted" && options.stateDir === undefined)
-        return skip("its machines are not on this host");
-      return hostView(options.stateDir);
-    },
+    host: () => hostOf(driver, options),
     machineDirectory: () =>
       options.stateDir === undefined
         ? skip("where its machines are kept is not known")
