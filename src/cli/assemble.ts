@@ -17,22 +17,14 @@ import { e2bOptionsFrom } from "../drivers/e2b/options.ts";
 import { type Templates, builtinTemplates, templates } from "../images/templates.ts";
 import { SandboxList } from "../library/sandbox-list.ts";
 
-/** Drivers and sandboxes of this host, below one state directory. */
+/** Where sandboxes are made: this host, or a server. */
 export interface Host {
-  readonly stateDir: string;
-  /** Whether runtimes with known escapes are used all the same. */
-  readonly allowKnownEscapes: boolean;
-  /** Of drivers of this host, strongest first. */
-  readonly driverNames: readonly string[];
-  /** Of drivers of services elsewhere for which this user has a key. */
-  readonly serviceNames: readonly string[];
+  /** What this host alone has; `undefined`: a server makes the sandboxes. */
+  readonly local: LocalHost | undefined;
   /** The drivers that a name means; all of them for `auto` and `undefined`. Throws `invalid`. */
   drivers(name: string | undefined): Promise<readonly Driver[]>;
   /** Whether a name means a service elsewhere, which needs no root and no template of this host. */
   isElsewhere(driver: string | undefined): boolean;
-  readonly templates: Templates;
-  /** Names of the templates that can be built here without a recipe of one's own. */
-  readonly builtinTemplates: readonly string[];
   /** Throws what can be known before anything starts: `invalid`, and `denied` where this user cannot make sandboxes. */
   check(driver: string | undefined, options: SandboxOptions): Promise<void>;
   /** Throws what `Sandbox.create` throws. */
@@ -40,6 +32,20 @@ export interface Host {
   /** Throws `not-found`, `invalid`. */
   open(id: string, driver: string | undefined): Promise<SandboxParts>;
   list(driver: string | undefined, metadata: Readonly<Record<string, string>>): SandboxList;
+}
+
+/** Drivers and sandboxes of this host, below one state directory. */
+export interface LocalHost extends Host {
+  readonly stateDir: string;
+  /** Whether runtimes with known escapes are used all the same. */
+  readonly allowKnownEscapes: boolean;
+  /** Of drivers of this host, strongest first. */
+  readonly driverNames: readonly string[];
+  /** Of drivers of services elsewhere for which this user has a key. */
+  readonly serviceNames: readonly string[];
+  readonly templates: Templates;
+  /** Names of the templates that can be built here without a recipe of one's own. */
+  readonly builtinTemplates: readonly string[];
   /** How another process of this host gets a driver by its name. */
   recipe(driver: string): ProcessRecipe;
 }
@@ -54,7 +60,7 @@ interface ProcessRecipe {
 export function assemble(
   stateDir: string = defaultStateDir,
   allowKnownEscapes: boolean = false,
-): Host {
+): LocalHost {
   if (!stateDir.startsWith("/"))
     throw invalid("stateDir", `${JSON.stringify(stateDir)} is not an absolute path`);
   const ready = templates(stateDir);
@@ -63,7 +69,10 @@ export function assemble(
     isHosted(name) ? { ...here, e2b: e2bOptionsFrom(process.env) } : here;
   const drivers = async (name: string | undefined): Promise<readonly Driver[]> =>
     candidateDrivers(name, placeOf(name));
-  return {
+  const host: LocalHost = {
+    get local() {
+      return host;
+    },
     stateDir,
     allowKnownEscapes,
     driverNames,
@@ -102,6 +111,7 @@ export function assemble(
     },
     recipe: (name) => recipe(name, stateDir),
   };
+  return host;
 }
 
 function requireRights(driver: string | undefined): void {

@@ -7,7 +7,7 @@ import { scenarios, scenariosNamed } from "../bench/scenarios.ts";
 import { markdownReport, terminalReport } from "../bench/table.ts";
 import { SandboxError } from "../core/errors.ts";
 import { numberIn } from "../core/validate.ts";
-import { type Host, requireRoot } from "./assemble.ts";
+import { type LocalHost, requireRoot } from "./assemble.ts";
 import { benchSubjects } from "./bench-subjects.ts";
 import type { Context } from "./context.ts";
 import { ensureTemplate } from "./ensure-template.ts";
@@ -29,7 +29,11 @@ export interface BenchFlags {
 }
 
 /** Measures this host and prints the report. Throws `invalid` for what does not exist, `cancelled`. */
-export async function measureHost(host: Host, context: Context, flags: BenchFlags): Promise<void> {
+export async function measureHost(
+  host: LocalHost,
+  context: Context,
+  flags: BenchFlags,
+): Promise<void> {
   const { terminal, interruption } = context;
   const { signal } = interruption;
   const wanted = flags.scenario === undefined ? scenarios : scenariosNamed(flags.scenario);

@@ -1,7 +1,7 @@
 import type { Subject } from "../bench/scenario.ts";
 import type { Availability, Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import type { Host } from "./assemble.ts";
+import type { LocalHost } from "./assemble.ts";
 import { benchServer } from "./bench-server.ts";
 import { rawRuntime } from "./raw-runtimes.ts";
 
@@ -15,7 +15,7 @@ const standardDensity = 100;
  * Throws `invalid` for an unknown name, `unavailable` for a named driver that this host cannot use, and when none works.
  */
 export async function benchSubjects(
-  host: Host,
+  host: LocalHost,
   names: readonly string[] | undefined,
   density: number | undefined,
 ): Promise<readonly Subject[]> {
@@ -39,13 +39,13 @@ function unavailable(
   return new SandboxError("unavailable", `${name}: ${reason}`, { field: "driver", mend });
 }
 
-async function named(host: Host, names: readonly string[]): Promise<readonly Driver[]> {
+async function named(host: LocalHost, names: readonly string[]): Promise<readonly Driver[]> {
   const wanted = [...new Set(names.flatMap((name) => name.split(",")))];
   return (await Promise.all(wanted.map((name) => host.drivers(name)))).flat();
 }
 
 async function subjectOf(
-  host: Host,
+  host: LocalHost,
   driver: Driver,
   density: number | undefined,
 ): Promise<Subject> {

@@ -1,7 +1,8 @@
 import type { Command } from "commander";
 import { SandboxError } from "../core/errors.ts";
 import { invalid } from "../core/validate.ts";
-import { type Host, assemble } from "./assemble.ts";
+import { assembleServer } from "./assemble-server.ts";
+import { type Host, type LocalHost, assemble } from "./assemble.ts";
 import type { Interruption } from "./interruption.ts";
 import type { GlobalOptions } from "./options.ts";
 import { type ServerAddress, serverAddress, serverVariables } from "./server-options.ts";
@@ -17,12 +18,26 @@ export interface Context {
   exitWith(code: number): void;
 }
 
-/** The host as the global options of a command say. Throws `unsupported` where they name a server. */
+/** Where sandboxes are made, as the global options and the environment say. */
 export function hostOf(command: Command): Host {
   const server = serverOf(command);
-  if (server !== undefined) throw onlyHere(command.name(), server);
+  return server === undefined ? localHostOf(command) : assembleServer(server);
+}
+
+/** This host itself. Throws `unsupported` where a server is named: what the command does is done on the server's own host. */
+export function localHostOf(command: Command): LocalHost {
+  const server = serverOf(command);
+  if (server !== undefined) throw onlyHere(nameOf(command), server);
   const { stateDir, allowKnownEscapes } = globalOptions(command);
   return assemble(stateDir, allowKnownEscapes);
+}
+
+/** `template build` */
+function nameOf(command: Command): string {
+  const { parent } = command;
+  return parent === null || parent.parent === null
+    ? command.name()
+    : `${nameOf(parent)} ${command.name()}`;
 }
 
 /** The server that the global options or the environment name; `undefined`: none. Throws what `serverAddress` throws. */

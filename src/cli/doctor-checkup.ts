@@ -1,6 +1,6 @@
 import type { Availability, Driver } from "../core/driver.ts";
 import { meanings } from "../core/errors.ts";
-import type { Host } from "./assemble.ts";
+import type { Host, LocalHost } from "./assemble.ts";
 import type { Context } from "./context.ts";
 import { factsRows, hostFacts } from "./doctor-facts.ts";
 import { untilAborted } from "./interruption.ts";
@@ -16,20 +16,16 @@ interface Probed {
 }
 
 /** Says what the host has and what each driver's probe found. The exit code: 0 when a driver works. */
-export async function checkup(host: Host, context: Context, json: boolean): Promise<number> {
+export async function checkup(host: LocalHost, context: Context, json: boolean): Promise<number> {
   const { terminal } = context;
   const facts = await hostFacts(host.stateDir);
-  const probed = await probeAll(host, context);
+  const services = await Promise.all(host.serviceNames.map((name) => host.drivers(name)));
+  const drivers = [...(await host.drivers(undefined)), ...services.flat()];
+  const probed = await probeAll(drivers, context);
   const templates = await host.templates.list();
   const { stdout } = terminal;
   if (json) {
-    const drivers = probed.map(({ driver, availability }) => ({
-      name: driver.name,
-      isolation: driver.isolation,
-      capabilities: [...driver.capabilities],
-      ...availability,
-    }));
-    await stdout.write(jsonText({ facts, drivers, templates }));
+    await stdout.write(jsonText({ facts, drivers: probed.map(documentOf), templates }));
   } else {
     const { bold } = stdout.colours;
     await stdout.write(
@@ -43,19 +39,36 @@ export async function checkup(host: Host, context: Context, json: boolean): Prom
     const none = `  none; cofferdam template build ${host.builtinTemplates.join(" ")}\n`;
     await stdout.write(`\n${bold("Templates")}\n${ready.join("") || none}`);
   }
+  return codeOf(probed);
+}
+
+/** Says whether a server answers, and what is behind it. The exit code: 0 when it does. */
+export async function serverCheckup(host: Host, context: Context, json: boolean): Promise<number> {
+  const { terminal } = context;
+  const probed = await probeAll(await host.drivers(undefined), context);
+  const text = probed.map((each) => probeText(each, terminal)).join("");
+  await terminal.stdout.write(json ? jsonText({ drivers: probed.map(documentOf) }) : text);
+  return codeOf(probed);
+}
+
+function documentOf({ driver, availability }: Probed): Readonly<Record<string, unknown>> {
+  const { name, isolation, capabilities } = driver;
+  return { name, isolation, capabilities: [...capabilities], ...availability };
+}
+
+function codeOf(probed: readonly Probed[]): number {
   return probed.some(({ availability }) => availability.ok) ? 0 : meanings.unavailable.exit;
 }
 
 /** One after the other: a probe starts a machine, and two at once would tell of each other. */
 async function probeAll(
-  host: Host,
+  drivers: readonly Driver[],
   { terminal, interruption }: Context,
 ): Promise<readonly Probed[]> {
   const probed: Probed[] = [];
   const waiting = spinner(terminal.stderr, "probing");
   try {
-    const services = await Promise.all(host.serviceNames.map((name) => host.drivers(name)));
-    for (const driver of [...(await host.drivers(undefined)), ...services.flat()]) {
+    for (const driver of drivers) {
       waiting.say(`probing ${driver.name}`);
       probed.push({
         driver,

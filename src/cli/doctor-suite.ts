@@ -4,7 +4,7 @@ import type { Topic } from "../conformance/case.ts";
 import type { Outcome } from "../conformance/run-case.ts";
 import { runSuite } from "../conformance/run-suite.ts";
 import { cases } from "../conformance/cases.ts";
-import type { Host } from "./assemble.ts";
+import type { LocalHost } from "./assemble.ts";
 import type { Context } from "./context.ts";
 import { ensureTemplate } from "./ensure-template.ts";
 import { untilAborted } from "./interruption.ts";
@@ -32,7 +32,7 @@ interface Suite {
 const suiteTemplates = ["base", "code-interpreter"];
 
 /** Runs the conformance suite on this host. The exit code: 1 when a case failed. Throws `unavailable` for an absent driver. */
-export async function conformance(host: Host, suite: Suite): Promise<number> {
+export async function conformance(host: LocalHost, suite: Suite): Promise<number> {
   const { context, driver, flags } = suite;
   const { terminal, interruption } = context;
   const { signal } = interruption;
@@ -59,7 +59,7 @@ export async function conformance(host: Host, suite: Suite): Promise<number> {
 }
 
 async function allOutcomes(
-  host: Host,
+  host: LocalHost,
   { context, driver, flags }: Suite,
 ): Promise<readonly Outcome[]> {
   const { terminal, interruption } = context;

@@ -1,6 +1,6 @@
 import { SandboxError } from "../core/errors.ts";
 import type { Template } from "../images/templates.ts";
-import type { Host } from "./assemble.ts";
+import type { LocalHost } from "./assemble.ts";
 import { progress } from "./progress.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -12,7 +12,7 @@ interface Needed {
 
 /** Builds a built-in template that is missing, after saying so. Throws `not-found` where that is not wanted or not possible. */
 export async function ensureTemplate(
-  host: Host,
+  host: LocalHost,
   terminal: Terminal,
   needed: Needed,
 ): Promise<void> {
@@ -43,7 +43,7 @@ interface Build {
 
 /** Builds a template with its progress on stderr. */
 export async function buildTemplate(
-  host: Host,
+  host: LocalHost,
   terminal: Terminal,
   { template, signal, force = false }: Build,
 ): Promise<Template> {

@@ -32,8 +32,8 @@ export async function freshSandbox(
   const { driver, options, build, verbose } = wanted;
   await host.check(driver, options);
   const { signal } = options;
-  if (!host.isElsewhere(driver))
-    await ensureTemplate(host, terminal, { template: templateOf(options), build, signal });
+  if (host.local !== undefined && !host.isElsewhere(driver))
+    await ensureTemplate(host.local, terminal, { template: templateOf(options), build, signal });
   const waiting = spinner(terminal.stderr, "starting a sandbox");
   let parts: SandboxParts;
   try {

@@ -49,7 +49,10 @@ export function program(context: Context): Command {
       "--api-key-file <file>",
       "file with the key, which nobody else may read (COFFERDAM_API_KEY_FILE)",
     )
-    .option("--ca <file>", "certificates to trust for the server, in PEM (COFFERDAM_CA)")
+    .option(
+      "--ca <file>",
+      "certificates to trust for the server, in PEM, instead of the system's (COFFERDAM_CA)",
+    )
     .option("--plain-http", "talk to a server beyond this host although nothing encrypts it")
     .option("--no-color", "no colours")
     .option("-v, --verbose", "say on stderr which driver was taken and why, and how long it took")

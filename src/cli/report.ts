@@ -18,6 +18,7 @@ const flags: Readonly<Record<string, string>> = {
   stateDir: "--state-dir",
   allowKnownEscapes: "--allow-known-escapes",
   server: "--server",
+  behind: "--driver",
   apiKey: "--api-key",
   apiKeyFile: "--api-key-file",
   ca: "--ca",

@@ -18,7 +18,7 @@ export interface ServerAddress {
   /** Scheme, host and port, without a path. */
   readonly url: string;
   readonly apiKey: string;
-  /** Certificates in PEM that are trusted beside the system's. */
+  /** Certificates in PEM that are trusted instead of the system's. */
   readonly ca: string | undefined;
 }
 

@@ -59,6 +59,8 @@ export interface RunOptions {
   readonly input?: string | Uint8Array;
   readonly cwd?: string;
   readonly uid?: number;
+  /** Whether the words name a server, so that this host's state is none of theirs. */
+  readonly isAfar?: boolean;
   /** Called with the child once it runs. */
   readonly meanwhile?: (child: Running) => Promise<void>;
 }
@@ -72,7 +74,8 @@ export interface Running {
 
 /** Runs the command line in a process of its own. */
 export async function cofferdam(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const child = spawn(process.execPath, [program, "--state-dir", stateDir, ...words], {
+  const place = options.isAfar === true ? [] : ["--state-dir", stateDir];
+  const child = spawn(process.execPath, [program, ...place, ...words], {
     cwd: options.cwd ?? tmpdir(),
     stdio: "pipe",
     ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),

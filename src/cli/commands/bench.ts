@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { BenchFlags } from "../bench-run.ts";
-import { type Context, hostOf } from "../context.ts";
+import { type Context, localHostOf } from "../context.ts";
 import { repeatable } from "../options.ts";
 import { parseNumber } from "../units.ts";
 
@@ -39,6 +39,6 @@ export function benchCommand(context: Context): Command {
     .option("--json", "print one JSON document");
   return command.addHelpText("after", examples).action(async (flags: BenchFlags) => {
     const { measureHost } = await import("../bench-run.ts");
-    await measureHost(hostOf(command), context, flags);
+    await measureHost(localHostOf(command), context, flags);
   });
 }

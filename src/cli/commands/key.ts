@@ -4,7 +4,7 @@ import { openAuditLog } from "../../audit/audit-log.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Store } from "../../store/store.ts";
 import { requireRoot } from "../assemble.ts";
-import { type Context, hostOf } from "../context.ts";
+import { type Context, localHostOf } from "../context.ts";
 import { jsonText } from "../report.ts";
 import { defaultTenant, serverStore, tenantNamed } from "../server-store.ts";
 import { readableMs, table } from "../table.ts";
@@ -97,7 +97,7 @@ function revoke(context: Context): Command {
 
 function openedStore(command: Command): Promise<Store> {
   requireRoot();
-  return serverStore(hostOf(command).stateDir);
+  return serverStore(localHostOf(command).stateDir);
 }
 
 async function knownTenant(store: Store, name: string): ReturnType<typeof tenantNamed> {

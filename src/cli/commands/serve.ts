@@ -8,8 +8,8 @@ import { type Log, type LogFormat, type LogLevel, lineLog, logLevels } from "../
 import { storeWatch } from "../../server/observe/measured.ts";
 import { type Meters, meters } from "../../server/observe/meters.ts";
 import type { Store } from "../../store/store.ts";
-import { type Host, requireRoot } from "../assemble.ts";
-import { type Context, hostOf } from "../context.ts";
+import { type LocalHost, requireRoot } from "../assemble.ts";
+import { type Context, localHostOf } from "../context.ts";
 import { firstKey } from "../first-key.ts";
 import { packageVersion } from "../package-version.ts";
 import { type Encryption, encryptionOf, trustText } from "../serve/encryption.ts";
@@ -79,7 +79,7 @@ export function serveCommand(context: Context): Command {
   return command.addHelpText("after", examples).action(async (flags: ServeFlags) => {
     requireRoot();
     refuseOpenDoor(flags);
-    const host = hostOf(command);
+    const host = localHostOf(command);
     const { stdout, stderr } = context.terminal;
     const log = logTo(stderr, flags);
     const traces = await tracing(process.env, { version: packageVersion(), log });
@@ -127,7 +127,7 @@ interface Starting {
 }
 
 async function start(
-  host: Host,
+  host: LocalHost,
   store: Store,
   { flags, log, encryption, counts, operatorToken }: Starting,
 ): Promise<RunningServer> {

@@ -3,9 +3,10 @@ import { SandboxError } from "../../core/errors.ts";
 import { invalid } from "../../core/validate.ts";
 import type { ListedTemplate, Template } from "../../images/templates.ts";
 import { requireRoot } from "../assemble.ts";
-import { type Context, hostOf } from "../context.ts";
+import { type Context, localHostOf, serverOf } from "../context.ts";
 import { buildTemplate } from "../ensure-template.ts";
 import { jsonText } from "../report.ts";
+import { serverTemplateTable, serverTemplates } from "../server-templates.ts";
 import { readableBytes, readableMs, table } from "../table.ts";
 
 interface BuildFlags {
@@ -43,7 +44,7 @@ function build(context: Context): Command {
     .option("--force", "build anew what is up to date")
     .option("--json", "print one JSON document");
   return command.action(async (names: readonly string[], flags: BuildFlags) => {
-    const host = hostOf(command);
+    const host = localHostOf(command);
     const { terminal, interruption } = context;
     if ((names.length === 0) !== (flags.all === true))
       throw invalid(
@@ -86,11 +87,17 @@ function requireRecipe(name: string, builtin: readonly string[]): void {
 function list(context: Context): Command {
   const command = new Command("ls")
     .alias("list")
-    .description("list the templates that are ready on this host")
+    .description("list the templates that are ready on this host, or on the server")
     .option("--json", "print one JSON document");
   return command.action(async (flags: Pick<BuildFlags, "json">) => {
     const { stdout, stderr } = context.terminal;
-    const host = hostOf(command);
+    const server = serverOf(command);
+    if (server !== undefined) {
+      const there = await serverTemplates(server);
+      const text = flags.json === true ? jsonText(there) : serverTemplateTable(there, new Date());
+      return stdout.write(text);
+    }
+    const host = localHostOf(command);
     const ready = await host.templates.list();
     if (flags.json === true) return stdout.write(jsonText(ready));
     if (ready.length === 0)
@@ -121,7 +128,7 @@ function remove(context: Context): Command {
     .description("remove templates that no sandbox uses")
     .argument("<name...>", "names");
   return command.action(async (names: readonly string[]) => {
-    const { templates } = hostOf(command);
+    const { templates } = localHostOf(command);
     for (const name of names) {
       await templates.remove(name);
       await context.terminal.stdout.write(`${name}\n`);

@@ -4,6 +4,8 @@ import type { Settings } from "./options.ts";
 export interface Address {
   readonly url: URL;
   readonly headers: Readonly<Record<string, string>>;
+  /** Certificates to trust there; `undefined`: the system's. */
+  readonly ca: string | undefined;
 }
 
 /** What the addresses of a sandbox depend on. */
@@ -33,6 +35,7 @@ export function addressBook(settings: Settings, scheme: "http:" | "https:"): Add
       const { id, accessToken, trafficToken } = sandbox;
       const isAgents = port === agentPort || port === codePort;
       return {
+        ca: settings.ca,
         url: urlOf(settings, scheme, { sandbox, port, isAgents }),
         headers: {
           "e2b-sandbox-id": id,

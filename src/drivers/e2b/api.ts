@@ -1,5 +1,5 @@
 import { type IncomingMessage, Agent as HttpAgent, request as httpRequest } from "node:http";
-import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
+import { Agent as HttpsAgent, type AgentOptions, request as httpsRequest } from "node:https";
 import type { z } from "zod";
 import { SandboxError } from "../../core/errors.ts";
 import { cancelled, notAborted } from "../../core/validate.ts";
@@ -26,8 +26,9 @@ const maxHeadBytes = 32_768;
 const restMs = 20_000;
 
 export function serviceApi(settings: Settings): Api {
-  const { apiUrl, requestTimeoutMs } = settings;
-  const pooling = { keepAlive: true, scheduling: "lifo", timeout: restMs } as const;
+  const { apiUrl, requestTimeoutMs, ca } = settings;
+  const trusted = ca === undefined ? {} : { ca };
+  const pooling = { keepAlive: true, scheduling: "lifo", timeout: restMs, ...trusted } as const;
   const connections = {
     calls: agentOf(apiUrl, { ...pooling, maxSockets: 32 }),
     waits: agentOf(apiUrl, { ...pooling, maxSockets: 4096 }),
@@ -55,7 +56,7 @@ export function serviceApi(settings: Settings): Api {
   };
 }
 
-function agentOf(url: URL, options: ConstructorParameters<typeof HttpAgent>[0]): HttpAgent {
+function agentOf(url: URL, options: AgentOptions): HttpAgent {
   return url.protocol === "https:" ? new HttpsAgent(options) : new HttpAgent(options);
 }
 

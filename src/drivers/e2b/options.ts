@@ -17,6 +17,8 @@ export interface E2bOptions {
   readonly leaseMs?: number | undefined;
   /** The driver behind a Cofferdam: `gvisor`, `runc`. Default: that server's own. */
   readonly behind?: string | undefined;
+  /** Certificates in PEM that are trusted for the service, instead of the system's. */
+  readonly ca?: string | undefined;
 }
 
 /** Options that were read and checked. */
@@ -30,6 +32,7 @@ export interface Settings {
   readonly requestTimeoutMs: number;
   readonly leaseMs: number;
   readonly behind: string | undefined;
+  readonly ca: string | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -43,6 +46,7 @@ const optionNames = [
   "requestTimeoutMs",
   "leaseMs",
   "behind",
+  "ca",
 ] as const;
 
 /** What E2B's own variables say. Throws `unsupported` for E2B_DEBUG, with which its clients make no sandbox. */
@@ -75,6 +79,7 @@ export function settingsOf(options: E2bOptions): Settings {
     requestTimeoutMs: milliseconds("requestTimeoutMs", options.requestTimeoutMs, 1000) ?? 60_000,
     leaseMs: milliseconds("leaseMs", options.leaseMs, 15_000) ?? 60_000,
     behind: optionalText("behind", options.behind),
+    ca: optionalText("ca", options.ca),
   };
 }
 

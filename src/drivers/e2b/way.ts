@@ -7,7 +7,7 @@ import type { Address } from "./address.ts";
 const restMs = 20_000;
 
 /** A way to an agent through a service's proxy. */
-export function wayTo({ url, headers }: Address): Way {
+export function wayTo({ url, headers, ca }: Address): Way {
   const isSecure = url.protocol === "https:";
   const host = url.hostname.replace(/^\[(.*)\]$/, "$1");
   const port = url.port === "" ? (isSecure ? 443 : 80) : Number(url.port);
@@ -19,6 +19,7 @@ export function wayTo({ url, headers }: Address): Way {
         host,
         port,
         ALPNProtocols: ["http/1.1"],
+        ...(ca === undefined ? {} : { ca }),
         ...(isIP(host) === 0 ? { servername: host } : {}),
         ...reading,
       };
