@@ -142,7 +142,7 @@ type told struct {
 	Type, Text, Name, Value, Traceback, Reason, HTML, PNG string
 	StateLost                                             bool `json:"state_lost"`
 	Main                                                  bool `json:"is_main_result"`
-	JSON                                                  any
+	JSON, Chart                                           any
 	Data                                                  map[string][]any
 	Count                                                 int `json:"execution_count"`
 }

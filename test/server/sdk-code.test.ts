@@ -38,6 +38,45 @@ for (const { name: driver, absent } of drivers)
       expect(results.map(({ html, json }) => html ?? json)).toEqual(["<b>bold</b>", { a: [1] }]);
     });
 
+    test("a figure comes as a picture and with its data as a chart", async () => {
+      const { results } = await sandbox.runCode(
+        [
+          "import matplotlib.pyplot as plt",
+          "figure, (left, right) = plt.subplots(1, 2)",
+          "left.plot([1, 2], [3, 4], label='rise'); left.set(title='Lines', xlabel='Time (s)')",
+          "right.bar(['a', 'b'], [5, 6])",
+          "plt.show()",
+        ].join("\n"),
+      );
+      expect(results[0]?.png?.slice(0, 5)).toBe("iVBOR");
+      expect(results[0]?.chart).toMatchObject({
+        type: "superchart",
+        elements: [
+          {
+            type: "line",
+            title: "Lines",
+            x_unit: "s",
+            elements: [
+              {
+                label: "rise",
+                points: [
+                  [1, 3],
+                  [2, 4],
+                ],
+              },
+            ],
+          },
+          {
+            type: "bar",
+            elements: [
+              { label: "a", value: "5" },
+              { label: "b", value: "6" },
+            ],
+          },
+        ],
+      });
+    });
+
     test("JavaScript, TypeScript and Bash run, too", async () => {
       const script = await sandbox.runCode("const a = [1, 2]; a.length + 40", { language: "js" });
       expect(script.text).toBe("42");

@@ -7,6 +7,7 @@ import sys
 from cofferdam_channel import encode, max_line_bytes
 
 data_type = "cofferdam/data"
+chart_type = "cofferdam/chart"
 fields_by_type = {
     "text/plain": "text",
     "text/html": "html",
@@ -19,6 +20,7 @@ fields_by_type = {
     "application/json": "json",
     "application/javascript": "javascript",
     data_type: "data",
+    chart_type: "chart",
 }
 plotly_type = "application/vnd.plotly.v1+json"
 max_depth = 400
@@ -144,6 +146,16 @@ def frame_data(value):
         return {str(name): [cell(item) for item in value.iloc[:, at].tolist()] for at, name in enumerate(value.columns)}
     except Exception:  # an exotic column type costs the data form, never the run
         return None
+
+
+def figure_chart(value):
+    """The data of a matplotlib figure, or None for anything else."""
+    figure = getattr(sys.modules.get("matplotlib.figure"), "Figure", None)
+    if figure is None or not isinstance(value, figure):
+        return None
+    from cofferdam_charts import chart_of
+
+    return chart_of(value)
 
 
 def cell(item):

@@ -6,6 +6,9 @@ from matplotlib._pylab_helpers import Gcf
 from matplotlib.backend_bases import FigureManagerBase
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from cofferdam_bundle import chart_type
+from cofferdam_charts import chart_of
+
 
 def picture(figure):
     buffer = io.BytesIO()
@@ -32,7 +35,8 @@ class FigureCanvas(FigureCanvasAgg):
 def show_figure(figure):
     from IPython.core.display_functions import display
 
-    display({"text/plain": repr(figure), "image/png": picture(figure)}, raw=True)
+    bundle = {"text/plain": repr(figure), "image/png": picture(figure), chart_type: chart_of(figure)}
+    display(bundle, raw=True)
 
 
 def show(*_arguments, **_options):

@@ -38,7 +38,7 @@ from IPython.core.profiledir import ProfileDir  # noqa: E402
 from traitlets import Type  # noqa: E402
 from traitlets.config import Config  # noqa: E402
 
-from cofferdam_bundle import cut, data_type, fields_of, frame_data, json_form  # noqa: E402
+from cofferdam_bundle import chart_type, cut, data_type, fields_of, figure_chart, frame_data, json_form  # noqa: E402
 
 max_value_length = 64 * 1024
 max_traceback_length = 1024 * 1024
@@ -64,6 +64,9 @@ class Formatter(DisplayFormatter):
             data = frame_data(obj)
             if data is not None:
                 bundle[data_type] = data
+            chart = figure_chart(obj)
+            if chart is not None:
+                bundle[chart_type] = chart
         return bundle, metadata
 
 
