@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import type { Command } from "commander";
 import { SandboxError } from "../core/errors.ts";
 import { requireRoot } from "./assemble.ts";
-import { type Context, hostOf, serverOf } from "./context.ts";
+import { type Context, localHostOf, serverOf } from "./context.ts";
 import { tokenIn } from "./serve/operator-token.ts";
 import { type ServerClient, serverClient } from "./server-client.ts";
 import { localSocketIn, serverDirectory } from "./server-store.ts";
@@ -13,7 +13,7 @@ export function askedServer(command: Command, { interruption }: Context): Server
   const named = serverOf(command);
   if (named !== undefined) return serverClient(named, signal);
   requireRoot();
-  const { stateDir } = hostOf(command);
+  const { stateDir } = localHostOf(command);
   const directory = serverDirectory(stateDir);
   const socketPath = localSocketIn(directory);
   const apiKey = tokenIn(directory);

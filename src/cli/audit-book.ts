@@ -5,7 +5,7 @@ import type { AuditHead, AuditQuery, AuditRecord, AuditVerdict } from "../audit/
 import { SandboxError } from "../core/errors.ts";
 import type { Store } from "../store/store.ts";
 import { requireRoot } from "./assemble.ts";
-import { type Context, hostOf, serverOf } from "./context.ts";
+import { type Context, localHostOf, serverOf } from "./context.ts";
 import { type ServerClient, serverClient } from "./server-client.ts";
 import { serverStore } from "./server-store.ts";
 
@@ -27,7 +27,7 @@ export async function auditBook(command: Command, { interruption }: Context): Pr
   const named = serverOf(command);
   if (named !== undefined) return remoteBook(serverClient(named, signal));
   requireRoot();
-  return localBook(await serverStore(hostOf(command).stateDir), signal);
+  return localBook(await serverStore(localHostOf(command).stateDir), signal);
 }
 
 /** Reads the store itself: the server's word is not needed, nor that it runs. */

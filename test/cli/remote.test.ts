@@ -2,8 +2,8 @@ import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Served, serve } from "../server/serve.ts";
+import { describe, expect, test } from "vitest";
+import { serve, served } from "../server/serve.ts";
 import {
   type RunOptions,
   type Ran,
@@ -17,23 +17,15 @@ import {
 
 const [works] = (await subjects()).filter(({ absent }) => absent === undefined);
 
-describe.skipIf(works === undefined)("the command line on a server", () => {
-  let server: Served;
-  let keyFile: string;
-  const afar = (words: readonly string[], options: RunOptions = {}): Promise<Ran> =>
-    cofferdam(["--server", server.url, "--api-key-file", keyFile, ...words], {
-      ...options,
-      isAfar: true,
-    });
+const server = served();
+const keyFile = join(stateDir, "server/first-key");
 
-  beforeAll(async () => {
-    server = await serve(["--port", "0", "--end-sandboxes", "--driver", works?.name ?? "auto"]);
-    keyFile = join(stateDir, "server/first-key");
-  });
-  afterAll(async () => {
-    await server.end("SIGTERM");
-  });
+function afar(words: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const at = ["--server", server.now().url, "--api-key-file", keyFile];
+  return cofferdam([...at, ...words], { ...options, isAfar: true });
+}
 
+describe.skipIf(works === undefined)("sandboxes of a server", () => {
   test("run brings files in and out, saves pictures, prints results and exits as the program does", async () => {
     using directory = scratch();
     writeFileSync(join(directory.path, "data.csv"), "a\n1\n");
@@ -67,7 +59,9 @@ describe.skipIf(works === undefined)("the command line on a server", () => {
     expect((await afar(["exec", id, "--", "true"])).code).toBe(66);
     expect(await running()).toEqual([]);
   });
+});
 
+describe.skipIf(works === undefined)("the command line on a server", () => {
   test("templates and what enforces what are the server's, and its doctor says whether it answers", async () => {
     const listed = await afar(["template", "ls", "--json"]);
     const templates: readonly { readonly name: string }[] = JSON.parse(listed.stdout);
@@ -92,7 +86,7 @@ describe.skipIf(works === undefined)("the command line on a server", () => {
 
   test("shell is a terminal there", async () => {
     const harness = fileURLToPath(new URL("terminal.py", import.meta.url));
-    const words = [harness, process.execPath, program, "--server", server.url];
+    const words = [harness, process.execPath, program, "--server", server.now().url];
     const shell = ["--api-key-file", keyFile, "shell", "--template", "base"];
     const child = spawn("python3", [...words, ...shell], { stdio: ["pipe", "pipe", "inherit"] });
     let seen = "";
@@ -126,7 +120,7 @@ describe.skipIf(works === undefined)("the command line on a server", () => {
     const wrong = join(directory.path, "key");
     writeFileSync(wrong, `e2b_${"0".repeat(40)}\n`);
     chmodSync(wrong, 0o600);
-    const url = ["--server", server.url];
+    const url = ["--server", server.now().url];
     expect(await told(77, ...url, "--api-key-file", wrong, "ls")).toContain("API key");
     expect(await told(77, ...url, "ls")).toContain("COFFERDAM_API_KEY");
     const good = [...url, "--api-key-file", keyFile];
@@ -139,15 +133,15 @@ describe.skipIf(works === undefined)("the command line on a server", () => {
 
 describe.skipIf(works === undefined)("the command line on a server with TLS", () => {
   test("works with the certificates that are named, and with no other", async () => {
-    const server = await serve(["--port", "0", "--end-sandboxes", "--dev-tls"]);
+    const secure = await serve(["--port", "0", "--end-sandboxes", "--dev-tls"]);
     try {
-      const at = ["--server", server.url, "--api-key-file", join(stateDir, "server/first-key")];
+      const at = ["--server", secure.url, "--api-key-file", join(stateDir, "server/first-key")];
       const trusted = [...at, "--ca", join(stateDir, "server/dev-tls/ca.crt")];
       const ran = await cofferdam([...trusted, "run", "-c", "6 * 7"], { isAfar: true });
       expect(ran).toMatchObject({ code: 0, stdout: "42\n" });
       expect(await told(69, ...at, "ls")).toContain("certificate");
     } finally {
-      await server.end("SIGTERM");
+      await secure.end("SIGTERM");
     }
   });
 });

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { openAuditLog } from "../../audit/audit-log.ts";
 import { requireRoot } from "../assemble.ts";
-import { type Context, hostOf } from "../context.ts";
+import { type Context, localHostOf } from "../context.ts";
 import { hostFileError } from "../host-files.ts";
 import { serverStore } from "../server-store.ts";
 
@@ -19,7 +19,7 @@ export function backupCommand(context: Context): Command {
   return command.action(async (given: string) => {
     requireRoot();
     const file = resolve(given);
-    await using store = await serverStore(hostOf(command).stateDir);
+    await using store = await serverStore(localHostOf(command).stateDir);
     try {
       await store.backup(file);
     } catch (cause) {
