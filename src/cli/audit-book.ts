@@ -3,6 +3,7 @@ import { z } from "zod";
 import { openAuditLog } from "../audit/audit-log.ts";
 import type { AuditHead, AuditQuery, AuditRecord, AuditVerdict } from "../audit/audit-record.ts";
 import { SandboxError } from "../core/errors.ts";
+import { invalid } from "../core/validate.ts";
 import type { Store } from "../store/store.ts";
 import { requireRoot } from "./assemble.ts";
 import { type Context, localHostOf, serverOf } from "./context.ts";
@@ -85,7 +86,15 @@ function remoteBook(client: ServerClient): AuditBook {
       const page = read(pageSchema, await client.get(path, Object.fromEntries(texts)));
       return { records: page.records, nextToken: page.nextToken ?? undefined };
     },
-    tenantId: (name) => Promise.resolve(name),
+    async tenantId(name) {
+      requireOperator(client);
+      if (/^t[0-9a-f]{8,64}$/.test(name)) return name;
+      throw invalid(
+        "tenant",
+        "from afar tenants are known by their ids",
+        "cofferdam audit ls --json on the host of the server shows them",
+      );
+    },
     async verify(expected) {
       requireOperator(client);
       const head = expected === undefined ? {} : { seq: String(expected.seq), hash: expected.hash };
@@ -97,7 +106,7 @@ function remoteBook(client: ServerClient): AuditBook {
 
 function requireOperator({ isOperator }: ServerClient): void {
   if (isOperator) return;
-  throw new SandboxError("denied", "the chain of records is the server's, not one tenant's", {
+  throw new SandboxError("denied", "this is about all tenants, and the key is one tenant's", {
     field: "apiKey",
     mend: "give the operator's token in the key's place",
   });
