@@ -118,8 +118,9 @@ class Conversation {
     return told;
   }
 
+  /** A supervisor that is about to go must not be written to: the failure would come before its last words. */
   tell(op: "busy" | "idle"): void {
-    if (this.#open) this.#socket.write(`{"id":0,"op":"${op}"}\n`);
+    if (this.#open && this.state === "running") this.#socket.write(`{"id":0,"op":"${op}"}\n`);
   }
 
   /** A machine that has no supervisor from here on is paused when that has gone. */
