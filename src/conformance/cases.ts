@@ -16,6 +16,7 @@ import { privilegeCases } from "./privileges.ts";
 import { processCases } from "./processes.ts";
 import { pythonCases } from "./python.ts";
 import { restingCases } from "./resting.ts";
+import { snapshotCases } from "./snapshots.ts";
 
 /** Every promise that a driver makes, in the order in which they are printed. */
 export const cases: readonly Case[] = [
@@ -31,6 +32,7 @@ export const cases: readonly Case[] = [
   ...leftoverCases,
   ...pauseCases,
   ...restingCases,
+  ...snapshotCases,
   ...limitCases,
   ...networkCases,
   ...isolationCases,

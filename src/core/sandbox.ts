@@ -1,4 +1,12 @@
-import type { ByteChannel, Driver, EndReason, Machine, MachineInfo, Power } from "./driver.ts";
+import type {
+  ByteChannel,
+  Driver,
+  EndReason,
+  Machine,
+  MachineInfo,
+  Power,
+  SnapshotInfo,
+} from "./driver.ts";
 import type { Kept } from "./kept.ts";
 import type { CodeContext, CodeContexts } from "./code.ts";
 import type { EnforcementReport } from "./enforcement.ts";
@@ -23,7 +31,7 @@ import {
   sandboxMetrics,
 } from "./sandbox-info.ts";
 import { parseLifetime } from "./options.ts";
-import { invalid, numberIn, signalOption } from "./validate.ts";
+import { invalid, numberIn, optionalText, signalOption } from "./validate.ts";
 
 /** Which driver a sandbox runs on and why. */
 export interface DriverChoice {
@@ -154,6 +162,17 @@ export class Sandbox implements AsyncDisposable {
   async resume(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const lifetimeMs = parseLifetime("timeoutMs", options.timeoutMs) ?? 300_000;
     await this.#withPower((power) => power.resume(lifetimeMs));
+  }
+
+  /**
+   * Makes a template of it, while it stands still for a moment, and goes on. Its name, or the one that is made up, is a
+   * `template` of `Sandbox.create`. Throws `already-exists`, `unsupported` where the driver cannot.
+   */
+  async createSnapshot(options: { readonly name?: string } = {}): Promise<SnapshotInfo> {
+    const { machine, driver } = this.#parts;
+    if (machine.snapshots === undefined) throw lacks(driver, "snapshot");
+    const made = `snapshot-${this.sandboxId}-${Date.now().toString(36)}`;
+    return machine.snapshots.take(optionalText("name", options.name) ?? made);
   }
 
   /** Ends it and resolves when nothing of it is left. `false`: it had ended already. */

@@ -1,8 +1,8 @@
 import { type OnReadOpts, type Socket, connect } from "node:net";
-import type { EndReason, Reach } from "../core/driver.ts";
+import type { EndReason, Reach, SnapshotInfo } from "../core/driver.ts";
 import type { Kept } from "../core/kept.ts";
 import type { Resources } from "../core/spec.ts";
-import type { ControlInfo } from "./control-messages.ts";
+import type { ControlInfo, CopiedDisk } from "./control-messages.ts";
 
 /**
  * Opens a new connection to a machine's socket. It may still be connecting; the client writes the first line.
@@ -67,6 +67,11 @@ export interface MachineAccess {
   readonly keeps: readonly Kept[];
   /** Absent where a paused machine always has a supervisor. */
   readonly resting?: Resting;
+  /** Makes a snapshot of what `copy` copies into a directory of that name. Absent: it has no snapshots. */
+  readonly takeSnapshot?: (
+    name: string,
+    copy: (directory: string) => Promise<CopiedDisk>,
+  ) => Promise<SnapshotInfo>;
   readonly dial: Dial;
   readonly reach: Reach | undefined;
   /** The note that the supervisor leaves behind: why the machine ended, where that is known. */

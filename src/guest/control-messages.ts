@@ -30,6 +30,13 @@ export interface ControlMetrics {
   readonly timestamp: Date;
 }
 
+/** A copy of a machine's disk. */
+export interface CopiedDisk {
+  readonly digest: string;
+  /** What it takes on the host's disk. */
+  readonly sizeBytes: number;
+}
+
 export type ControlLine =
   | { readonly kind: "ended"; readonly reason: EndReason }
   | { readonly kind: "state"; readonly state: "running" | "paused" }
@@ -90,6 +97,14 @@ const metrics = z.object({
     timestamp: time,
   }),
 });
+
+const copied = z.object({
+  copy: z.object({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/), sizeBytes: amount }),
+});
+
+export function parseCopiedDisk(answer: Fields): CopiedDisk {
+  return checked(copied, answer).copy;
+}
 
 /** The reason in a note or a line about an end; `undefined` for anything else. */
 export function parseEndReason(value: unknown): EndReason | undefined {

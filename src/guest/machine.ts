@@ -1,4 +1,4 @@
-import type { Machine, MachineInfo, MachineMetrics, Power } from "../core/driver.ts";
+import type { Machine, MachineInfo, MachineMetrics, Power, Snapshots } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { Kept } from "../core/kept.ts";
 import { type MachineAccess, hostWay } from "./access.ts";
@@ -55,7 +55,7 @@ function machineOver(access: MachineAccess, presence: Presence): Machine {
     ports: guestPorts(access.dial, line, using),
     power: access.keeps.length > 0 ? powerOf(access.keeps, presence) : undefined,
     reach: access.reach,
-    snapshots: undefined,
+    snapshots: snapshotsOf(access, presence),
     ended,
     [Symbol.asyncDispose]: dispose,
   };
@@ -72,6 +72,18 @@ function powerOf(keeps: readonly Kept[], presence: Presence): Power {
       await presence.pause(kept);
     },
     resume: (lifetimeMs) => presence.resume(lifetimeMs),
+  };
+}
+
+function snapshotsOf({ takeSnapshot }: MachineAccess, presence: Presence): Snapshots | undefined {
+  if (takeSnapshot === undefined) return undefined;
+  return {
+    async take(name) {
+      await presence.admit();
+      return takeSnapshot(name, (directory) =>
+        presence.ask((control) => control.copyDisk(directory)),
+      );
+    },
   };
 }
 

@@ -5,21 +5,24 @@ import { isMissing } from "./file-errors.ts";
 
 /** A machine that was just made may have resolved a directory and not written its plan yet. */
 const graceMs = 60_000;
+const pages = [
+  ["machines", "plan.json"],
+  ["snapshots", "snapshot.json"],
+] as const;
 const plan = z.object({ root: z.object({ lower: z.array(z.string()) }) });
 
-/** Machines by the directories that lie under their roots; read from the plans in the state directory. */
+/** Machines and snapshots by the directories that lie under their roots; read from their pages in the state directory. */
 export async function machinesByLayer(
   stateDir: string,
 ): Promise<ReadonlyMap<string, readonly string[]>> {
-  const machines = join(stateDir, "machines");
   const uses = new Map<string, string[]>();
-  for (const id of await names(machines)) {
-    for (const layer of await layersOf(join(machines, id, "plan.json"))) {
-      const users = uses.get(layer) ?? [];
-      users.push(id);
-      uses.set(layer, users);
-    }
-  }
+  for (const [kind, page] of pages)
+    for (const name of await names(join(stateDir, kind)))
+      for (const layer of await layersOf(join(stateDir, kind, name, page))) {
+        const users = uses.get(layer) ?? [];
+        users.push(name);
+        uses.set(layer, users);
+      }
   return uses;
 }
 

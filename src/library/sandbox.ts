@@ -1,4 +1,4 @@
-import type { Driver } from "../core/driver.ts";
+import type { Driver, SnapshotInfo } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
 import {
@@ -76,7 +76,7 @@ export class Sandbox extends SandboxOverMachine {
     const options = typeof first === "string" ? { ...second, template: first } : first;
     parseSandboxOptions(options, {}, placeNames);
     const { driver, choice } = await chooseDriver(options.driver, placeOf(options));
-    const templateResources = await resourcesOfTemplate(options);
+    const templateResources = await resourcesOfTemplate(options, driver);
     const facts = { choice, templateResources, moreNames: placeNames };
     return new Sandbox(await createParts(driver, options, facts));
   }
@@ -100,6 +100,21 @@ export class Sandbox extends SandboxOverMachine {
     return new SandboxList(() => candidateDrivers(options.driver, placeOf(options)), wanted);
   }
 
+  /** Snapshots of all drivers, or of the one that is named. */
+  static async *listSnapshots(options: PlaceOptions = {}): AsyncGenerator<SnapshotInfo, void> {
+    optionsObject(options, placeNames);
+    for (const { snapshots } of await candidateDrivers(options.driver, placeOf(options)))
+      if (snapshots !== undefined) yield* snapshots.list();
+  }
+
+  /** Removes a snapshot; sandboxes made from it live on. `false`: there is none of this name. */
+  static async deleteSnapshot(name: string, options: PlaceOptions = {}): Promise<boolean> {
+    optionsObject(options, placeNames);
+    for (const { snapshots } of await candidateDrivers(options.driver, placeOf(options)))
+      if ((await snapshots?.remove(name)) === true) return true;
+    return false;
+  }
+
   /** Ends a sandbox and resolves when nothing of it is left. `false`: there is none with this id. */
   static async kill(sandboxId: string, options: PlaceOptions = {}): Promise<boolean> {
     optionsObject(options, placeNames);
@@ -115,8 +130,12 @@ export class Sandbox extends SandboxOverMachine {
 }
 
 /** What the template asks for itself. A driver of the caller's own, and a service, have templates of their own. */
-async function resourcesOfTemplate(options: CreateOptions): Promise<Partial<Resources>> {
+async function resourcesOfTemplate(
+  options: CreateOptions,
+  { snapshots }: Driver,
+): Promise<Partial<Resources>> {
   if (typeof options.driver === "object" || isHosted(options.driver)) return {};
+  for await (const { name } of snapshots?.list() ?? []) if (name === options.template) return {};
   return (await templates(stateDirOf(options)).resolve(templateOf(options))).resources;
 }
 

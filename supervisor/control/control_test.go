@@ -27,6 +27,10 @@ func TestRequestsAreParsed(t *testing.T) {
 		`{"id":1,"op":"pause"}`:                             false,
 		`{"id":1,"op":"resume","ms":1000}`:                  true,
 		`{"id":1,"op":"resume"}`:                            false,
+		`{"id":1,"op":"snapshot","directory":".a-1"}`:       true,
+		`{"id":1,"op":"snapshot","directory":"../a"}`:       false,
+		`{"id":1,"op":"snapshot","directory":".a/../../b"}`: false,
+		`{"id":1,"op":"snapshot"}`:                          false,
 		`{"id":1,"op":"explode"}`:                           false,
 		`{"id":"x","op":"info"}`:                            false,
 		`[]`:                                                false,
@@ -83,7 +87,8 @@ func (h *host) Pause(kept paused.Kept, rests func()) error {
 func (h *host) Resume(lifetime time.Duration) error {
 	return failure.New(failure.Conflict, "not paused, for %v", lifetime)
 }
-func (h *host) Kill() { h.killed <- struct{}{} }
+func (h *host) Snapshot(string) (Copy, error) { return Copy{}, failure.New(failure.DiskFull, "full") }
+func (h *host) Kill()                         { h.killed <- struct{}{} }
 
 type client struct {
 	t     *testing.T

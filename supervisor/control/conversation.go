@@ -32,6 +32,8 @@ type Host interface {
 	// rests is called when the machine has no supervisor from here on; the answer comes with Rested then.
 	Pause(kept paused.Kept, rests func()) error
 	Resume(lifetime time.Duration) error
+	// Snapshot copies the disk into a directory beside the snapshots.
+	Snapshot(directory string) (Copy, error)
 	// Kill begins the machine's end; the answer comes with Farewell.
 	Kill()
 }
@@ -245,6 +247,10 @@ func (c *conversation) serve(request Request, reply *answer) (err error) {
 		}
 	case "lifetime":
 		err = c.host.Lifetime(time.Duration(*request.Ms) * time.Millisecond)
+	case "snapshot":
+		var copied Copy
+		copied, err = c.host.Snapshot(request.Directory)
+		reply.Copy = &copied
 	case "pause":
 		return c.pause(request)
 	case "resume":
@@ -269,7 +275,7 @@ func (c *conversation) serve(request Request, reply *answer) (err error) {
 		return errLater
 	}
 	if err != nil {
-		reply.Info, reply.Metrics = nil, nil
+		reply.Info, reply.Metrics, reply.Copy = nil, nil, nil
 	}
 	return err
 }

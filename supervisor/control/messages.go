@@ -3,6 +3,7 @@ package control
 
 import (
 	"encoding/json"
+	"regexp"
 	"time"
 
 	"cofferdam/supervisor/failure"
@@ -12,6 +13,8 @@ import (
 // maxLifetimeMs is a hundred years: far enough, and no overflow.
 const maxLifetimeMs = 100 * 366 * 24 * 3600 * 1000
 
+var directoryForm = regexp.MustCompile(`^\.[a-z0-9][a-z0-9._-]{0,200}$`)
+
 // Request is one line from a client.
 type Request struct {
 	ID int64  `json:"id"`
@@ -19,6 +22,8 @@ type Request struct {
 	Ms *int64 `json:"ms,omitempty"`
 	// Kept is what a pause keeps.
 	Kept paused.Kept `json:"kept,omitempty"`
+	// Directory is where a snapshot goes: a name, beside the snapshots.
+	Directory string `json:"directory,omitempty"`
 }
 
 // ParseRequest reads a line; the id is known even of a request that is refused, where it can be read.
@@ -29,6 +34,11 @@ func ParseRequest(line []byte) (Request, error) {
 	}
 	switch request.Op {
 	case "info", "own", "busy", "idle", "metrics", "kill":
+		return request, nil
+	case "snapshot":
+		if !directoryForm.MatchString(request.Directory) {
+			return request, failure.New(failure.Invalid, "directory must be a name that begins with a dot").WithField("directory")
+		}
 		return request, nil
 	case "pause":
 		if request.Kept != paused.Memory && request.Kept != paused.Files {
@@ -71,6 +81,12 @@ type Metrics struct {
 	Timestamp        string  `json:"timestamp"`
 }
 
+// Copy is what a snapshot is.
+type Copy struct {
+	Digest    string `json:"digest"`
+	SizeBytes int64  `json:"sizeBytes"`
+}
+
 type answer struct {
 	ID int64 `json:"id"`
 	OK bool  `json:"ok"`
@@ -78,6 +94,7 @@ type answer struct {
 	Rests   bool             `json:"rests,omitempty"`
 	Info    *Info            `json:"info,omitempty"`
 	Metrics *Metrics         `json:"metrics,omitempty"`
+	Copy    *Copy            `json:"copy,omitempty"`
 	Error   *failure.Failure `json:"error,omitempty"`
 }
 

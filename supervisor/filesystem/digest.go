@@ -25,6 +25,19 @@ func Digest(file *os.File) (string, error) {
 	return digest(file, func(int64, []byte) error { return nil })
 }
 
+// Flushed brings a file to the disk and answers its digest and what it takes there. Bytes.
+func Flushed(path string) (string, int64, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", 0, failure.Wrap(err, "read the copy")
+	}
+	defer file.Close()
+	digest, err := Digest(file)
+	var facts syscall.Stat_t
+	err = errors.Join(err, file.Sync(), syscall.Fstat(int(file.Fd()), &facts))
+	return digest, facts.Blocks * 512, failure.Wrap(err, "read the copy")
+}
+
 // copyVerified copies a file whose digest must be the one that was noted; holes stay holes. What it has not verified is gone.
 func copyVerified(from, to, noted string) (err error) {
 	source, err := os.Open(from)

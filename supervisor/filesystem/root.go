@@ -59,6 +59,15 @@ func (r *Root) TakeDisk(digest string) error {
 	return copyVerified(kept, r.path(), digest)
 }
 
+// CopyTo copies the image, which must not change meanwhile.
+func (r *Root) CopyTo(target string) error {
+	info, err := os.Stat(r.path())
+	if err == nil {
+		err = CopySparse(r.path(), target, info.Size())
+	}
+	return failure.Wrap(err, "copy the disk")
+}
+
 // Settle gives the image its name, in place of the one that was kept.
 func (r *Root) Settle() error {
 	settled := filepath.Join(r.directory, ImageName)

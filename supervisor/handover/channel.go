@@ -69,8 +69,17 @@ func (c *Channel) Setup(setup json.RawMessage, lent *os.File) error {
 // Alive tells the agent that the host is there. An agent that has not read its last messages needs no other.
 func (c *Channel) Alive() { c.sendNow(message{Type: "alive"}) }
 
-// Stop asks the agent to end what runs in the machine and to bring what was written to the disk.
-func (c *Channel) Stop() { c.sendNow(message{Type: "stop"}) }
+// Wish is what the agent is asked to do.
+type Wish string
+
+// Stop ends what runs in the machine and brings what was written to the disk; Sync does the latter alone.
+const (
+	Stop Wish = "stop"
+	Sync Wish = "sync"
+)
+
+// Ask asks the agent to do something.
+func (c *Channel) Ask(wish Wish) { c.sendNow(message{Type: string(wish)}) }
 
 func (c *Channel) sendNow(one message) {
 	raw, err := json.Marshal(one)
@@ -113,8 +122,8 @@ type Hearer struct {
 	Ready func(Ready)
 	// Kills answers how many out-of-memory kills the machine has seen.
 	Kills func() uint64
-	// Stopped hears that the agent has ended what ran in the machine, as Stop asked.
-	Stopped func()
+	// Done hears that the agent has done what it was asked.
+	Done func(Wish)
 }
 
 // Listen takes the agent's messages until there are no more.
@@ -151,7 +160,9 @@ func (c *Channel) Listen(hearer Hearer) error {
 			seen := hearer.Kills()
 			c.sendNow(message{Type: "oom", ID: one.ID, Count: &seen})
 		case "stopped":
-			hearer.Stopped()
+			hearer.Done(Stop)
+		case "synced":
+			hearer.Done(Sync)
 		}
 	}
 }

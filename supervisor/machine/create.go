@@ -50,8 +50,8 @@ type Machine struct {
 	power power
 	// kept is what a machine was paused with that is being resumed, until it counts as running.
 	kept *paused.Record
-	// stopped says that the agent has ended what ran.
-	stopped chan struct{}
+	// done says what the agent has done that it was asked.
+	done chan handover.Wish
 	// resting says that the machine is paused and needs no supervisor.
 	resting chan struct{}
 	// unpausable says that the lifetime is over and the machine could not be kept.
@@ -105,7 +105,7 @@ func newMachine(wanted *plan.Plan, lock *os.File) *Machine {
 		gone:     make(chan struct{}),
 
 		unpausable: make(chan struct{}, 1),
-		stopped:    make(chan struct{}, 1),
+		done:       make(chan handover.Wish, 1),
 		resting:    make(chan struct{}, 1),
 	}
 }

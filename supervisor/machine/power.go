@@ -12,12 +12,13 @@ import (
 	"cofferdam/supervisor/control"
 	"cofferdam/supervisor/failure"
 	"cofferdam/supervisor/filesystem"
+	"cofferdam/supervisor/handover"
 	"cofferdam/supervisor/paused"
 )
 
 const (
 	freezePatience = 10 * time.Second
-	stopPatience   = 15 * time.Second
+	insidePatience = 15 * time.Second
 )
 
 // phase is where a machine is between running and paused.
@@ -73,7 +74,7 @@ func (m *Machine) Pause(kept paused.Kept, rests func()) error {
 // machine running.
 func (m *Machine) standStill(kept paused.Kept) (err error) {
 	if kept == paused.Files {
-		if err := m.stopInside(); err != nil {
+		if err := m.inside(handover.Stop); err != nil {
 			return err
 		}
 	}
@@ -95,20 +96,25 @@ func (m *Machine) standStill(kept paused.Kept) (err error) {
 	return paused.Write(m.plan.Directory, record)
 }
 
-// stopInside has the agent end what runs, so that programs can put their files in order.
-func (m *Machine) stopInside() error {
+// inside has the agent do something and waits for its word.
+func (m *Machine) inside(wish handover.Wish) error {
 	select {
-	case <-m.stopped:
+	case <-m.done:
 	default:
 	}
-	m.channel.Stop()
-	select {
-	case <-m.stopped:
-		return nil
-	case <-m.gone:
-		return failure.New(failure.Lost, "the machine is ending")
-	case <-time.After(stopPatience):
-		return failure.New(failure.Unavailable, "the machine's processes do not end")
+	m.channel.Ask(wish)
+	late := time.After(insidePatience)
+	for {
+		select {
+		case done := <-m.done:
+			if done == wish {
+				return nil
+			}
+		case <-m.gone:
+			return failure.New(failure.Lost, "the machine is ending")
+		case <-late:
+			return failure.New(failure.Unavailable, "the machine's agent does not answer")
+		}
 	}
 }
 

@@ -34,14 +34,14 @@ func (m *Machine) start(ctx context.Context) error {
 	ready := make(chan handover.Ready, 1)
 	go func() {
 		defer close(m.gone)
-		_ = channel.Listen(handover.Hearer{Ready: func(one handover.Ready) { ready <- one }, Kills: m.tellKills, Stopped: m.noteStopped})
+		_ = channel.Listen(handover.Hearer{Ready: func(one handover.Ready) { ready <- one }, Kills: m.tellKills, Done: m.noteDone})
 	}()
 	return m.await(ctx, ready)
 }
 
-func (m *Machine) noteStopped() {
+func (m *Machine) noteDone(wish handover.Wish) {
 	select {
-	case m.stopped <- struct{}{}:
+	case m.done <- wish:
 	default:
 	}
 }

@@ -127,6 +127,11 @@ func attend(host *channel.Channel, own *body) error {
 			continue
 		case "oom":
 			host.Answered(message)
+		case "sync":
+			go func() {
+				syscall.Sync()
+				_ = host.Send(&channel.Message{Type: "synced"})
+			}()
 		case "stop":
 			go func() {
 				stop(own.table)

@@ -10,7 +10,6 @@ import { agentMachine } from "../../guest/machine.ts";
 import { blankDisk } from "../../images/blank-disk.ts";
 import { fileError, isMissing, systemCode } from "../../images/file-errors.ts";
 import { guestLayer } from "../../images/guest-layer.ts";
-import type { Template } from "../../images/templates.ts";
 import { bundleConfig } from "./bundle.ts";
 import { type MachineFacts, readEndNote } from "./facts.ts";
 import { type IdRange, releaseIds, reserveIds } from "./id-ranges.ts";
@@ -20,6 +19,7 @@ import { noteMaker } from "./maker.ts";
 import { type MachineParts, machinePlan } from "./plan.ts";
 import type { Preset } from "./preset.ts";
 import { restingMachine } from "./resting.ts";
+import { type Origin, takeSnapshot } from "./snapshots.ts";
 import { superviseMachine, sweepMachines } from "./supervisor.ts";
 
 export interface Creation {
@@ -31,7 +31,8 @@ export interface Creation {
   readonly usable: () => Promise<unknown>;
   /** The runtime's program. */
   readonly program: string;
-  readonly template: Template | undefined;
+  /** `undefined`: the guest layer alone. */
+  readonly origin: Origin | undefined;
 }
 
 type AccessParts = Pick<Creation, "preset" | "usable">;
@@ -41,7 +42,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
   const { preset, stateDir, spec, signal } = creation;
   const [layer, disk] = await Promise.all([
     knownGuestLayer(stateDir),
-    blankDisk(stateDir, spec.resources.diskMiB),
+    creation.origin?.disk ?? emptyDisk(stateDir, spec.resources.diskMiB),
   ]);
   notAborted(signal);
   const places = machinePlaces(stateDir, machineIdOf(spec));
@@ -51,8 +52,9 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     noteMaker(places.maker);
     mkdirSync(places.bundle, { mode: 0o700 });
     idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
-    const { program, template } = creation;
-    write(preset, { spec, places, program, template, idRange, guestLayer: layer, blankDisk: disk });
+    const { program, origin } = creation;
+    const template = origin?.template;
+    write(preset, { spec, places, program, template, idRange, guestLayer: layer, disk });
     const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
       ...accessOf(creation, places, { ...factsOf(preset, spec), own: true }),
@@ -68,6 +70,10 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     await undo(places, idRange);
     throw fileError(error, "make a sandbox");
   }
+}
+
+async function emptyDisk(stateDir: string, sizeMiB: number): Promise<MachineParts["disk"]> {
+  return { blank: await blankDisk(stateDir, sizeMiB), sizeMiB, digest: "" };
 }
 
 /** How the agent of a machine is reached, and what is told of it. */
@@ -88,6 +94,7 @@ export function accessOf(
     code: true,
     keeps: preset.keeps,
     resting: restingMachine(places, usable),
+    takeSnapshot: (name, copy) => takeSnapshot(places, { driver, template, name }, copy),
     dial: dialSocket(places.socket),
     reach: { kind: "socket", path: places.socket },
     endNote: () => readEndNote(stateDir, id),

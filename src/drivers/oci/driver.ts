@@ -1,6 +1,7 @@
 import type { Availability, Capability, Driver, Machine, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { ControlInfo } from "../../guest/control-messages.ts";
+import type { SandboxSpec } from "../../core/spec.ts";
 import { controlChannel } from "../../guest/control.ts";
 import { endedError } from "../../guest/lifeline.ts";
 import { agentMachine } from "../../guest/machine.ts";
@@ -16,6 +17,7 @@ import type { Preset } from "./preset.ts";
 import { probeDriver } from "./probe.ts";
 import { recordOverride } from "./override-audit.ts";
 import { restingInfo } from "./resting.ts";
+import { type Origin, snapshotOrigin, snapshotShelf } from "./snapshots.ts";
 import { type Runtime, runtimeFinder } from "./runtime.ts";
 import { sweepMachines } from "./supervisor.ts";
 
@@ -43,6 +45,11 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
     ({ overridden } = runtime);
     return runtime;
   };
+  const originOf = async (template: string): Promise<Origin> =>
+    (await snapshotOrigin(stateDir, name, template)) ?? {
+      template: await ready.resolve(template),
+      disk: undefined,
+    };
   const probe = (): Promise<Availability> => probeDriver({ preset, stateDir, usable });
   return {
     name,
@@ -51,13 +58,14 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
       "code",
       "ports",
       ...(preset.keeps.length > 0 ? (["pause"] as const) : []),
+      "snapshot",
     ]),
     probe,
-    snapshots: undefined,
+    snapshots: snapshotShelf(stateDir, name),
     enforcement: (spec) => enforcementReport(preset, spec, overridden),
     async create(spec, signal) {
       enforcementReport(preset, spec, overridden);
-      const [runtime, template] = await Promise.all([usable(), ready.resolve(spec.template)]);
+      const [runtime, origin] = await Promise.all([usable(), originOf(spec.template)]);
       const { path, version, overridden: escapes } = runtime;
       if (escapes.length > 0)
         recordOverride(stateDir, { driver: name, runtime: path, version, escapes });
@@ -66,10 +74,10 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
           preset,
           usable,
           stateDir,
-          spec,
+          spec: sizedAs(spec, origin),
           signal,
           program: path,
-          template,
+          origin,
         });
       } finally {
         tidy();
@@ -86,6 +94,12 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
       return removed;
     },
   };
+}
+
+/** A snapshot's disk has its own size. */
+function sizedAs(spec: SandboxSpec, { disk }: Origin): SandboxSpec {
+  if (disk === undefined) return spec;
+  return { ...spec, resources: { ...spec.resources, diskMiB: disk.sizeMiB } };
 }
 
 interface Place {

@@ -15,7 +15,8 @@ export interface MachineParts {
   readonly guestLayer: string;
   /** `undefined`: a machine that holds the guest layer alone, as a probe starts it. */
   readonly template: Template | undefined;
-  readonly blankDisk: string;
+  /** What the disk is a copy of; its digest, where somebody noted it, else empty. */
+  readonly disk: { readonly blank: string; readonly sizeMiB: number; readonly digest: string };
   readonly idRange: IdRange | undefined;
 }
 
@@ -40,7 +41,7 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
     root: {
       mountPoint,
       lower: template === undefined ? [guestLayer] : [guestLayer, template.rootfs],
-      disk: { blank: parts.blankDisk, sizeMiB: resources.diskMiB },
+      disk: parts.disk,
       idMap: idRange ?? null,
     },
     cgroup: {

@@ -38,7 +38,7 @@ export async function probeDriver({ preset, stateDir, usable }: Probe): Promise<
       spec: smallest,
       signal,
       program: path,
-      template: undefined,
+      origin: undefined,
     };
     await using machine = await createMachine(creation);
     if (!(await machine.isRunning()))
