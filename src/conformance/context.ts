@@ -58,6 +58,11 @@ export interface OpenContext extends AsyncDisposable {
   readonly ids: readonly string[];
 }
 
+function machineDirectory({ stateDir }: SuiteOptions): string {
+  if (stateDir === undefined) return skip("where its machines are kept is not known");
+  return `${stateDir}/machines`;
+}
+
 function skip(reason: string): never {
   throw new NotRun(reason);
 }
@@ -98,10 +103,7 @@ export function openContext(
       return made;
     },
     host: () => hostOf(driver, options),
-    machineDirectory: () =>
-      options.stateDir === undefined
-        ? skip("where its machines are kept is not known")
-        : `${options.stateDir}/machines`,
+    machineDirectory: () => machineDirectory(options),
     elsewhere: (program, settings) => {
       if (options.otherProcess === undefined)
         return skip("the runner of the suite starts no other process");

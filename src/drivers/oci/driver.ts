@@ -54,12 +54,7 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
   return {
     name,
     isolation,
-    capabilities: new Set<Capability>([
-      "code",
-      "ports",
-      ...(preset.keeps.length > 0 ? (["pause"] as const) : []),
-      "snapshot",
-    ]),
+    capabilities,
     probe,
     snapshots: snapshotShelf(stateDir, name),
     enforcement: (spec) => enforcementReport(preset, spec, overridden),
@@ -95,6 +90,9 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
     },
   };
 }
+
+/** Every driver of this kind keeps files, and with them snapshots and pauses. */
+const capabilities: ReadonlySet<Capability> = new Set(["code", "ports", "pause", "snapshot"]);
 
 /** A snapshot's disk has its own size. */
 function sizedAs(spec: SandboxSpec, { disk }: Origin): SandboxSpec {
