@@ -207,7 +207,7 @@ describe("a stream of the agent", () => {
 
   test("a time limit of the client's is kept by the agent", async () => {
     const answer = await start(server, "echo begun; sleep 60", { "connect-timeout-ms": "500" });
-    expect(await text(answer)).toContain('"reason":"timed-out"');
+    expect(await text(answer)).toContain('"code":"deadline_exceeded"');
   });
 
   test("a reader that is slow slows the program, and gets all", async () => {
