@@ -45,6 +45,9 @@ type Machine struct {
 	ending   chan struct{}
 	// killed takes a wish that the machine end.
 	killed chan struct{}
+	// hurried is closed when somebody wishes that it end: nobody waits for the guest any more.
+	hurried chan struct{}
+	hurry   sync.Once
 	// gone is closed when the agent's end of the channel is.
 	gone  chan struct{}
 	power power
@@ -102,6 +105,7 @@ func newMachine(wanted *plan.Plan, lock *os.File) *Machine {
 		requests: make(chan func(time.Time)),
 		ending:   make(chan struct{}),
 		killed:   make(chan struct{}, 1),
+		hurried:  make(chan struct{}),
 		gone:     make(chan struct{}),
 
 		unpausable: make(chan struct{}, 1),

@@ -214,6 +214,7 @@ func (m *Machine) Rest() { _ = m.ask(func(now time.Time) { m.lease.Rest(now) }) 
 
 // Kill answers a control request: the machine ends.
 func (m *Machine) Kill() {
+	m.hurry.Do(func() { close(m.hurried) })
 	select {
 	case m.killed <- struct{}{}:
 	default:

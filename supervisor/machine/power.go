@@ -112,6 +112,8 @@ func (m *Machine) inside(wish handover.Wish) error {
 			}
 		case <-m.gone:
 			return failure.New(failure.Lost, "the machine is ending")
+		case <-m.hurried:
+			return failure.New(failure.Lost, "the machine is ending")
 		case <-late:
 			return failure.New(failure.Unavailable, "the machine's agent does not answer")
 		}

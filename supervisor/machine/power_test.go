@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -203,6 +204,49 @@ func TestPausedMachineWhoseSupervisorIsKilledKeepsItsFiles(t *testing.T) {
 			m.leavesNothing()
 		}
 	})
+}
+
+func TestKillDoesNotWaitForAGuestThatDoesNotStop(t *testing.T) {
+	each(t, func(t *testing.T, b *bench, r runtime) {
+		m := b.ready(t, r, func(fields) {})
+		pausing, killing := m.dial("CONTROL"), m.dial("CONTROL")
+		halt(t, b, m.id)
+		if _, err := io.WriteString(pausing, `{"id":1,"op":"pause","kept":"files"}`+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		// Until the pause is under way; before, the kill would come first and nothing be shown.
+		time.Sleep(200 * time.Millisecond)
+		if _, err := io.WriteString(killing, `{"id":2,"op":"kill"}`+"\n"); err != nil {
+			t.Fatal(err)
+		}
+		said, _ := io.ReadAll(pausing)
+		if !strings.Contains(string(said), `"ended"`) || strings.Contains(string(said), `"unavailable"`) {
+			t.Errorf("%s", said)
+		}
+		if reason := m.wait(); reason != "killed" {
+			t.Error(reason)
+		}
+		m.leavesNothing()
+	})
+}
+
+// halt stops every process of a machine where it is, as a guest that does not react.
+func halt(t *testing.T, b *bench, id string) {
+	t.Helper()
+	for _, trace := range traces(b, id) {
+		_ = filepath.WalkDir(trace, func(path string, _ os.DirEntry, err error) error {
+			if err != nil || filepath.Base(path) != "cgroup.procs" {
+				return nil
+			}
+			raw, _ := os.ReadFile(path)
+			for _, word := range strings.Fields(string(raw)) {
+				if pid, err := strconv.Atoi(word); err == nil {
+					_ = syscall.Kill(pid, syscall.SIGSTOP)
+				}
+			}
+			return nil
+		})
+	}
 }
 
 // damage changes a byte of the disk's image for the time of a check.
