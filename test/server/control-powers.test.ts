@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { openStore } from "../../src/store/open-store.ts";
 import { cofferdam, running, stateDir, subjects } from "../cli/cofferdam.ts";
 import { type Served, call, powersOf, served } from "./serve.ts";
@@ -162,10 +163,15 @@ for (const { name: driver, absent } of drivers)
         network: { allowPublicTraffic: false },
       });
       const id = idIn(body);
-      const token =
-        typeof body === "object" && body !== null && "trafficAccessToken" in body
-          ? String(body.trafficAccessToken)
-          : "";
+      const tokens = z.object({ trafficAccessToken: z.string(), envdAccessToken: z.string() });
+      const { trafficAccessToken: token, envdAccessToken } = tokens.parse(body);
+      await call(who, `POST /sandboxes/${id}/pause`, { memory });
+      const access = { "x-access-token": envdAccessToken };
+      for (const headers of [{}, { "x-access-token": "0".repeat(64) }])
+        expect((await visit(id, 49_983, headers)).status).toBe(502);
+      expect(await stateOf(who, id)).toMatchObject({ state: "paused" });
+      expect((await visit(id, 49_983, access)).status).toBe(204);
+      expect(await stateOf(who, id)).toMatchObject({ state: "running" });
       await call(who, `POST /sandboxes/${id}/pause`, { memory });
       const wrong = { "e2b-traffic-access-token": "0".repeat(64) };
       expect((await visit(id, 3000)).status).toBe(403);

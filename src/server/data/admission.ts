@@ -1,4 +1,5 @@
 import { createHash, timingSafeEqual } from "node:crypto";
+import { signedBy } from "./signed-url.ts";
 import { type Target, type Visit, agentPort, isAgentPort } from "./target.ts";
 
 /** Paths of the agent that its host alone may call. */
@@ -15,12 +16,32 @@ const hostOnly = new Set([
 /** Whether a visit may pass: the agent's port is guarded by the agent, every other by the traffic token. */
 export function admits(
   target: Pick<Target, "allowPublicTraffic" | "trafficToken">,
-  visit: Visit,
+  visit: Pick<Visit, "port" | "trafficToken">,
 ): boolean {
   if (visit.port === agentPort || target.allowPublicTraffic) return true;
-  const { trafficToken } = target;
-  if (trafficToken === undefined || visit.trafficToken === undefined) return false;
-  return timingSafeEqual(digest(trafficToken), digest(visit.trafficToken));
+  return isSame(target.trafficToken, visit.trafficToken);
+}
+
+/**
+ * Whether a visit may wake a paused sandbox that is not open to everybody: on the agent's port, whose guard sleeps, by one of
+ * the sandbox's tokens.
+ */
+export function mayWake(
+  target: Pick<Target, "id" | "allowPublicTraffic" | "trafficToken" | "accessToken">,
+  visit: Visit,
+): boolean {
+  const { id, allowPublicTraffic, trafficToken, accessToken } = target;
+  if (visit.port !== agentPort || allowPublicTraffic || accessToken === undefined)
+    return admits(target, visit);
+  if (isSame(trafficToken, visit.trafficToken) || isSame(accessToken, visit.accessToken))
+    return true;
+  if (visit.signed === undefined) return false;
+  return signedBy(visit.signed, [{ id, accessToken }], Date.now()).kind === "sandbox";
+}
+
+function isSame(token: string | undefined, given: string | undefined): boolean {
+  if (token === undefined || given === undefined) return false;
+  return timingSafeEqual(digest(token), digest(given));
 }
 
 function digest(text: string): Buffer {

@@ -131,8 +131,10 @@ async function approach(plane: Plane, route: SandboxRoute, caller: Caller): Prom
   response.once("close", answered);
   if (isAgentPort(port) && isPreflight(facts)) return answerPreflight(response, facts);
   if (isHidden(facts.target, port)) return turnAway(caller, refusal(404, "not found"));
-  const [trafficToken] = valuesOf(request.rawHeaders, "e2b-traffic-access-token");
-  const wanted = { port, trafficToken };
+  const [trafficToken] = valuesOf(facts.rawHeaders, "e2b-traffic-access-token");
+  const [accessToken] = valuesOf(facts.rawHeaders, "x-access-token");
+  const signed = readSignedUrl(facts.method, facts.target);
+  const wanted = { port, trafficToken, accessToken, signed };
   const target = await plane.options.find(id, wanted);
   if (response.destroyed || request.socket.destroyed) return;
   if (target === undefined || target.onEnd.aborted) return turnAway(caller, notFound(id));

@@ -1,5 +1,10 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { SandboxToken } from "./target.ts";
+
+/** What a sandbox's file addresses are signed with. */
+export interface SandboxToken {
+  readonly id: string;
+  readonly accessToken: string;
+}
 
 /** A signed file address. */
 export interface SignedUrl {

@@ -1,4 +1,5 @@
 import type { Reach } from "../../core/driver.ts";
+import type { SandboxToken, SignedUrl } from "./signed-url.ts";
 import type { Traffic } from "./traffic.ts";
 
 /** What a request wants of a sandbox; enough to judge it before a paused sandbox is woken for it. */
@@ -6,6 +7,10 @@ export interface Visit {
   readonly port: number;
   /** What `e2b-traffic-access-token` says. */
   readonly trafficToken: string | undefined;
+  /** What `x-access-token` says. */
+  readonly accessToken: string | undefined;
+  /** The signed file address that it asks for, if it does. */
+  readonly signed: SignedUrl | undefined;
 }
 
 /** A running sandbox, as the proxy sees it. */
@@ -32,11 +37,6 @@ export interface Target {
  * `admits` has said that the visit may.
  */
 export type Find = (sandboxId: string, visit: Visit) => Promise<Target | undefined>;
-
-export interface SandboxToken {
-  readonly id: string;
-  readonly accessToken: string;
-}
 
 export interface DataPlaneOptions {
   /** The domain below which sandboxes have host names; may carry a port. */

@@ -1,5 +1,5 @@
 import { SandboxError } from "../../core/errors.ts";
-import { admits } from "../data/admission.ts";
+import { admits, mayWake } from "../data/admission.ts";
 import type { Target, Visit } from "../data/target.ts";
 import { currentOf } from "./lease.ts";
 import type { LiveSandbox } from "./live.ts";
@@ -8,8 +8,9 @@ import { resumeNow } from "./power.ts";
 
 /** How long a request waits for its sandbox to be resumed. Milliseconds. */
 const longestWaitMs = 60_000;
-/** Requests that wait at once: for one sandbox, and for all. */
+/** Requests that wait at once: for one sandbox, for those of a tenant, and for all. */
 const mostForOne = 128;
+const mostForTenant = 512;
 const mostInAll = 2048;
 
 /** Finds sandboxes for the proxy, and wakes those that asked for it. */
@@ -17,22 +18,33 @@ export type Door = (id: string, visit: Visit) => Promise<Target | undefined>;
 
 export function door(parts: LifeParts): Door {
   const waking = new Map<string, { readonly woken: Promise<boolean>; waiters: number }>();
+  const ofTenants = new Map<string, number>();
   let waiters = 0;
 
+  function count(tenantId: string, change: 1 | -1): void {
+    const now = (ofTenants.get(tenantId) ?? 0) + change;
+    if (now === 0) ofTenants.delete(tenantId);
+    else ofTenants.set(tenantId, now);
+    waiters += change;
+  }
+
   async function wake(sandbox: LiveSandbox): Promise<Target | undefined> {
-    const { id } = sandbox;
-    if ((waking.get(id)?.waiters ?? 0) >= mostForOne || waiters >= mostInAll)
+    const { id, tenantId } = sandbox;
+    const isCrowded =
+      (waking.get(id)?.waiters ?? 0) >= mostForOne ||
+      (ofTenants.get(tenantId) ?? 0) >= mostForTenant;
+    if (isCrowded || waiters >= mostInAll)
       throw new SandboxError("exhausted", "too many requests wait for a sandbox to be resumed");
     const known = waking.get(id) ?? { woken: resumed(parts, sandbox), waiters: 0 };
     waking.set(id, known);
     known.waiters += 1;
-    waiters += 1;
+    count(tenantId, 1);
     try {
       const isAwake = await within(known.woken, longestWaitMs);
       return isAwake ? sandbox.gate.target : undefined;
     } finally {
       known.waiters -= 1;
-      waiters -= 1;
+      count(tenantId, -1);
       if (known.waiters === 0 && waking.get(id) === known) waking.delete(id);
     }
   }
@@ -43,7 +55,8 @@ export function door(parts: LifeParts): Door {
     if (sandbox === undefined || target === undefined || sandbox.isEnding) return undefined;
     if (sandbox.gate.isOpen && !sandbox.alarm.isDue) return target;
     if (!sandbox.autoResume) return undefined;
-    return admits(target, visit) ? wake(sandbox) : target;
+    if (!admits(target, visit)) return target;
+    return mayWake(target, visit) ? wake(sandbox) : undefined;
   };
 }
 
