@@ -18,6 +18,7 @@ const withoutLimits = {
   maxSandboxes: 100_000,
   maxCpus: 1_000_000,
   maxMemoryMiB: 1_000_000_000,
+  maxKept: 100_000,
   createsPerMinute: 1_000_000,
 };
 const lifetimeSeconds = 3 * 3600;

@@ -38,23 +38,61 @@ const checks: readonly {
   { limit: "maxMemoryMiB", unit: "MiB of memory", amount: ({ memoryMiB }) => memoryMiB },
 ];
 
-/** What the tenant's live sandboxes use together. */
+/** What the tenant's live sandboxes use together, and the memory of paused ones that kept it. */
 export async function usageOf(queries: Queries, tenantId: string): Promise<Usage> {
-  const row = await queries
+  const rows = await queries
     .selectFrom("sandboxes")
     .select(({ fn }) => [
+      "state",
       fn.countAll().as("sandboxes"),
       fn.sum("cpus").as("cpus"),
       fn.sum("memory_mib").as("memory"),
     ])
     .where("tenant_id", "=", tenantId)
-    .where("state", "in", liveStates)
-    .executeTakeFirstOrThrow();
-  return {
-    sandboxes: Number(row.sandboxes),
-    cpus: Number(row.cpus ?? 0),
-    memoryMiB: Number(row.memory ?? 0),
+    .where((is) =>
+      is.or([
+        is("state", "in", liveStates),
+        is.and([is("state", "=", "paused"), is("paused_kind", "=", "memory")]),
+      ]),
+    )
+    .groupBy("state")
+    .execute();
+  const used = { sandboxes: 0, cpus: 0, memoryMiB: 0 };
+  for (const { state, sandboxes, cpus, memory } of rows) {
+    used.memoryMiB += Number(memory ?? 0);
+    if (state === "paused") continue;
+    used.sandboxes += Number(sandboxes);
+    used.cpus += Number(cpus ?? 0);
+  }
+  return used;
+}
+
+/** Throws `LimitReached` when the tenant has as many sandboxes, paused ones among them, and snapshots as may be kept for it. */
+export async function admitKept(
+  queries: Queries,
+  tenantId: string,
+  { maxSandboxes, maxKept }: TenantLimits,
+): Promise<void> {
+  const most = maxSandboxes + maxKept;
+  const count = async (table: "sandboxes" | "snapshots"): Promise<number> => {
+    const row = await queries
+      .selectFrom(table)
+      .select(({ fn }) => fn.countAll().as("count"))
+      .where("tenant_id", "=", tenantId)
+      .$if(table === "sandboxes", (query) => query.where("state", "<>", "ended"))
+      .executeTakeFirstOrThrow();
+    return Number(row.count);
   };
+  const kept = (await count("sandboxes")) + (await count("snapshots"));
+  if (kept < most) return;
+  throw new LimitReached(
+    "maxKept",
+    `${kept} sandboxes and snapshots are kept, and no more than ${most} may be`,
+    {
+      retryAfterMs: retryForPlaceMs,
+      mend: "end a paused sandbox, remove a snapshot, or have the limit raised",
+    },
+  );
 }
 
 /** Throws `LimitReached` when the tenant has made as many sandboxes within a minute as it may. */

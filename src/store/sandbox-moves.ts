@@ -23,7 +23,8 @@ export async function moveSandbox(
       if (!from.includes(row.state)) throw conflict(row, move.to);
       if (row.state === "paused" && move.to === "resuming") {
         const tenant = await lockedTenant(database, writing, row.tenant_id);
-        const wanted = { cpus: row.cpus, memoryMiB: row.memory_mib };
+        const memoryMiB = row.paused_kind === "memory" ? 0 : row.memory_mib;
+        const wanted = { cpus: row.cpus, memoryMiB };
         admit(tenant.limits, await usageOf(writing, row.tenant_id), wanted);
       }
       if (move.to === "ended") await forgetSecrets(writing, id);

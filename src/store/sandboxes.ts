@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SandboxError } from "../core/errors.ts";
-import { admit, admitRate, usageOf } from "./admission.ts";
+import { admit, admitKept, admitRate, usageOf } from "./admission.ts";
 import type { StoreDatabase } from "./database.ts";
 import { parsed, shortText, stored, textPairs, time } from "./door.ts";
 import { isDuplicate } from "./faults.ts";
@@ -35,6 +35,7 @@ async function create(database: StoreDatabase, sandbox: NewSandbox): Promise<San
   return database.write(async (writing) => {
     const { limits } = await lockedTenant(database, writing, checked.tenantId);
     await admitRate(writing, checked.tenantId, limits);
+    await admitKept(writing, checked.tenantId, limits);
     admit(limits, await usageOf(writing, checked.tenantId), checked.resources);
     await insert(writing, row, checked);
     return recordOf(row);

@@ -34,7 +34,7 @@ export interface SnapshotListOptions {
 }
 
 export interface Snapshots {
-  /** Throws `already-exists` for an id that is taken. */
+  /** Throws `already-exists` for an id that is taken, `LimitReached` (`exhausted`). */
   create(snapshot: SnapshotRecord): Promise<SnapshotRecord>;
   /** By id or by a name of the tenant's. Throws `not-found`. */
   find(idOrName: string, tenantId: string): Promise<SnapshotRecord>;

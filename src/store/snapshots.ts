@@ -1,12 +1,14 @@
 import { sql } from "kysely";
 import { z } from "zod";
 import { SandboxError } from "../core/errors.ts";
+import { admitKept } from "./admission.ts";
 import type { StoreDatabase } from "./database.ts";
 import { digest, parsed, shortText, stored, time } from "./door.ts";
 import { isDuplicate } from "./faults.ts";
 import { limitOf, type Page, pageOf, placeOf } from "./paging.ts";
 import { resourcesSchema } from "./sandbox-rows.ts";
 import type { Queries, Schema, Writing } from "./schema.ts";
+import { lockedTenant } from "./tenants.ts";
 import type { SnapshotListOptions, SnapshotRecord, Snapshots } from "./snapshot-record.ts";
 
 type Row = Schema["snapshots"];
@@ -51,6 +53,8 @@ async function create(database: StoreDatabase, snapshot: SnapshotRecord): Promis
   const names = [...new Set(checked.names)].toSorted();
   return database.write(
     async (writing) => {
+      const { limits } = await lockedTenant(database, writing, checked.tenantId);
+      await admitKept(writing, checked.tenantId, limits);
       await insert(writing, checked);
       for (const name of names)
         await writing

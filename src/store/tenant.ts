@@ -4,8 +4,10 @@ export interface TenantLimits {
   readonly maxSandboxes: number;
   /** Cores of all of those together. */
   readonly maxCpus: number;
-  /** Memory of all of those together. MiB. */
+  /** Memory of all of those together, and of paused ones that kept it. MiB. */
   readonly maxMemoryMiB: number;
+  /** Paused sandboxes and snapshots together, beyond the places that sandboxes leave free. */
+  readonly maxKept: number;
   /** Longest lifetime that a sandbox may ask for; judged by whoever sets it, not by the store. Milliseconds. */
   readonly maxLifetimeMs: number;
   readonly createsPerMinute: number;

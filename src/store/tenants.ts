@@ -13,6 +13,7 @@ const defaultLimits: TenantLimits = {
   maxSandboxes: 100,
   maxCpus: 64,
   maxMemoryMiB: 65_536,
+  maxKept: 500,
   maxLifetimeMs: 86_400_000,
   createsPerMinute: 120,
 };
@@ -21,6 +22,7 @@ const limitsSchema: z.ZodType<TenantLimits> = z.strictObject({
   maxSandboxes: count,
   maxCpus: positive,
   maxMemoryMiB: positive,
+  maxKept: count.default(defaultLimits.maxKept),
   maxLifetimeMs: positive,
   createsPerMinute: count,
 });

@@ -1,7 +1,8 @@
 import { totalmem } from "node:os";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
 import { subjects } from "../cli/cofferdam.ts";
-import { type Served, call, serve } from "./serve.ts";
+import { type Served, call, powersOf, serve } from "./serve.ts";
 
 const driver = (await subjects()).find(({ absent }) => absent === undefined)?.name;
 
@@ -16,6 +17,18 @@ function wish(resources: Readonly<Record<string, number>>): object {
 
 function isMade({ status }: { readonly status: number }): boolean {
   return status === 201;
+}
+
+function idsIn(body: unknown): string[] {
+  const known = z.array(z.object({ sandboxID: z.string() })).parse(body);
+  return known.map(({ sandboxID }) => sandboxID);
+}
+
+async function keeperOfMemory(server: Served): Promise<string | undefined> {
+  for (const { name, absent } of await subjects())
+    if (absent === undefined && (await powersOf(server, name)).pauseKeeps.includes("memory"))
+      return name;
+  return undefined;
 }
 
 describe.skipIf(driver === undefined)("a host that has no room", () => {
@@ -52,6 +65,26 @@ describe.skipIf(driver === undefined)("a host that has no room", () => {
     expect((await call(now(), own, wish({ memoryMiB: 128 }))).status).toBe(503);
     expect((await call(now(), `DELETE /sandboxes/${ids[0]}`)).status).toBe(204);
     expect((await call(now(), own, wish({ memoryMiB: 128 }))).status).toBe(201);
+  });
+
+  test("counts the memory that paused sandboxes keep, and not twice when one is resumed", async ({
+    skip,
+  }) => {
+    const name = await keeperOfMemory(now());
+    if (name === undefined) skip("no driver keeps memory");
+    const asked = { ...wish({ memoryMiB: 128 }), driver: name };
+    const before = (await call(now(), "GET /v2/sandboxes")).body;
+    for (const id of idsIn(before)) await call(now(), `DELETE /sandboxes/${id}`);
+    const ids: string[] = [];
+    for (let made = 0; made < 3; made += 1) {
+      ids.push(...idsIn([(await call(now(), own, asked)).body]));
+      expect((await call(now(), `POST /sandboxes/${ids[made]}/pause`, {})).status).toBe(204);
+    }
+    expect((await call(now(), own, asked)).status).toBe(503);
+    const resumed = await call(now(), `POST /sandboxes/${ids[0]}/connect`, { timeout: 300 });
+    expect(resumed.status).toBe(201);
+    expect((await call(now(), `DELETE /sandboxes/${ids[1]}`)).status).toBe(204);
+    expect((await call(now(), own, asked)).status).toBe(201);
   });
 
   test("has no disk for a sandbox that is larger than it, and says so before anything starts", async () => {

@@ -20,6 +20,7 @@ export async function newTenant(
       maxSandboxes: 1e6,
       maxCpus: 1e6,
       maxMemoryMiB: 1e9,
+      maxKept: 1e6,
       maxLifetimeMs: 1e9,
       createsPerMinute: 1e6,
       ...limits,

@@ -4,7 +4,7 @@ import { LimitReached } from "../../src/store/limit-reached.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import type { SandboxMove } from "../../src/store/sandbox-record.ts";
 import { refusalOf } from "../support/refusals.ts";
-import { newSandbox, newTenant, timeFromNow } from "./rows.ts";
+import { newSandbox, newTenant, someDigest, timeFromNow } from "./rows.ts";
 import { type Subject, withStore } from "./subject.ts";
 
 /** The life of a sandbox that is paused and resumed once. */
@@ -136,6 +136,58 @@ export function sandboxCases(subject: Subject): void {
       const refusal = await refusalOf(store.sandboxes.move(id, { from: "paused", to: "resuming" }));
       expect(refusal).toBeInstanceOf(LimitReached);
       expect(refusal).toMatchObject({ code: "exhausted", limit: "maxSandboxes" });
+    });
+  });
+
+  test("memory that a pause keeps stays its tenant's, once, and what files keep does not", async () => {
+    await withStore(subject, async ({ sandboxes, ...store }) => {
+      const { id: tenantId } = await newTenant(store, { maxMemoryMiB: 1100 });
+      const pausedWith = async (kept: "memory" | "files"): Promise<string> => {
+        const { id } = await sandboxes.create(newSandbox(tenantId));
+        await sandboxes.move(id, { from: "creating", to: "running" });
+        await sandboxes.move(id, { from: "running", to: "pausing", changes: { kept } });
+        await sandboxes.move(id, { from: "pausing", to: "paused" });
+        return id;
+      };
+      await pausedWith("files");
+      expect(await sandboxes.usage(tenantId)).toEqual({ sandboxes: 0, cpus: 0, memoryMiB: 0 });
+      const [resumed] = [await pausedWith("memory"), await pausedWith("memory")];
+      expect(await sandboxes.usage(tenantId)).toEqual({ sandboxes: 0, cpus: 0, memoryMiB: 1024 });
+      const refusal = await refusalOf(sandboxes.create(newSandbox(tenantId)));
+      expect(refusal).toMatchObject({ code: "exhausted", limit: "maxMemoryMiB" });
+      await sandboxes.move(resumed, { from: "paused", to: "resuming" });
+      expect(await sandboxes.usage(tenantId)).toEqual({ sandboxes: 1, cpus: 1, memoryMiB: 1024 });
+    });
+  });
+
+  test("what is kept for a tenant has an end, paused sandboxes and snapshots alike", async () => {
+    await withStore(subject, async ({ sandboxes, snapshots, ...store }) => {
+      const { id: tenantId } = await newTenant(store, { maxSandboxes: 1, maxKept: 2 });
+      const paused = await sandboxes.create(newSandbox(tenantId));
+      for (const move of life.slice(0, 3)) await sandboxes.move(paused.id, move);
+      const snapshot = {
+        id: `s${paused.id}`,
+        tenantId,
+        sandboxId: paused.id,
+        host: "here",
+        driver: "some",
+        template: "base",
+        names: [],
+        digest: someDigest,
+        kept: "files",
+        resources: paused.resources,
+        createdAt: timeFromNow(0),
+      } as const;
+      await snapshots.create(snapshot);
+      const { id } = await sandboxes.create(newSandbox(tenantId));
+      for (const move of life.slice(0, 3)) await sandboxes.move(id, move);
+      for (const attempt of [
+        sandboxes.create(newSandbox(tenantId)),
+        snapshots.create({ ...snapshot, id: "s2" }),
+      ])
+        expect(await refusalOf(attempt)).toMatchObject({ code: "exhausted", limit: "maxKept" });
+      await snapshots.remove(snapshot.id, tenantId);
+      await sandboxes.create(newSandbox(tenantId));
     });
   });
 

@@ -98,7 +98,14 @@ const nobody: Authenticated = {
     id: "",
     name: "",
     createdAt: "",
-    limits: { maxSandboxes: 0, maxCpus: 0, maxMemoryMiB: 0, maxLifetimeMs: 0, createsPerMinute: 0 },
+    limits: {
+      maxSandboxes: 0,
+      maxCpus: 0,
+      maxMemoryMiB: 0,
+      maxKept: 0,
+      maxLifetimeMs: 0,
+      createsPerMinute: 0,
+    },
   },
 };
 

@@ -31,4 +31,9 @@ test("what is promised in all stays below what the server was told", async () =>
     code: "unavailable",
     message: expect.stringContaining("promised at most"),
   });
+  (await memory.reserve(1024, { isPromised: true }))[Symbol.dispose]();
+  await expect(memory.reserve(1793, { isPromised: true })).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("MiB left"),
+  });
 });

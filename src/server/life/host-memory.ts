@@ -5,13 +5,14 @@ import { SandboxError } from "../../core/errors.ts";
 export interface HostMemory {
   /**
    * Sets memory aside for a sandbox that is being made or resumed, until it is disposed: two that are made at once do not
-   * both take the last. Throws `unavailable` when the host has not the memory that one more sandbox may come to use.
+   * both take the last. `isPromised`: `promisedMiB` counts it already. Throws `unavailable` when the host has not the memory
+   * that one more sandbox may come to use.
    */
-  reserve(memoryMiB: number): Promise<Disposable>;
+  reserve(memoryMiB: number, options?: { readonly isPromised: boolean }): Promise<Disposable>;
 }
 
 export interface HostMemoryOptions {
-  /** What running sandboxes may come to use in all. MiB. */
+  /** What sandboxes that run, or are paused with their memory, may come to use in all. MiB. */
   readonly promisedMiB: () => number;
   /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
   readonly overcommit: number | undefined;
@@ -28,21 +29,26 @@ export function hostMemory({
   meminfo = () => readFile("/proc/meminfo", "utf8"),
 }: HostMemoryOptions): HostMemory {
   let setAsideMiB = 0;
+  let promisedAsideMiB = 0;
   return {
-    async reserve(memoryMiB) {
+    async reserve(memoryMiB, { isPromised } = { isPromised: false }) {
       const { totalMiB, availableMiB } = memoryIn(await meminfo());
       const leftMiB = availableMiB - reserveMiB - setAsideMiB;
       if (memoryMiB > leftMiB)
         throw tooLittle(`this host has ${Math.max(0, Math.floor(leftMiB))} MiB left`, memoryMiB);
       const mostMiB = (totalMiB - reserveMiB) * overcommit;
-      const wantedMiB = promisedMiB() + setAsideMiB + memoryMiB;
-      if (wantedMiB > mostMiB)
+      const newlyMiB = isPromised ? 0 : memoryMiB;
+      const wantedMiB = promisedMiB() + promisedAsideMiB + newlyMiB;
+      if (!isPromised && wantedMiB > mostMiB)
         throw tooLittle(`${Math.floor(mostMiB)} MiB are promised at most here`, memoryMiB);
       setAsideMiB += memoryMiB;
+      promisedAsideMiB += newlyMiB;
       let isOver = false;
       return {
         [Symbol.dispose]() {
-          if (!isOver) setAsideMiB -= memoryMiB;
+          if (isOver) return;
+          setAsideMiB -= memoryMiB;
+          promisedAsideMiB -= newlyMiB;
           isOver = true;
         },
       };

@@ -9,7 +9,8 @@ import type { Store } from "../../store/store.ts";
 import type { Tenant } from "../../store/tenant.ts";
 import type { HoldRequest, NetworkUpdate } from "../../wire/control/new-sandbox.ts";
 import type { Kept } from "../../core/kept.ts";
-import type { Find, SandboxToken } from "../data/target.ts";
+import type { SandboxToken } from "../data/signed-url.ts";
+import type { Find } from "../data/target.ts";
 import type { Log } from "../log.ts";
 import { createSandbox } from "./create.ts";
 import { type ForkRequest, type Forked, forkSandbox } from "./fork.ts";
@@ -215,10 +216,10 @@ async function endOwnerless(sandbox: LiveSandbox | undefined, log: Log): Promise
   }
 }
 
-/** What all sandboxes that run may come to use. */
+/** What all sandboxes that run, or are paused with their memory, may come to use. */
 function promisedMiB(live: LiveSandboxes): number {
   let sumMiB = 0;
-  for (const { gate, memoryMiB } of live.all()) if (gate.isOpen) sumMiB += memoryMiB;
+  for (const { holdsMemory, memoryMiB } of live.all()) if (holdsMemory) sumMiB += memoryMiB;
   return sumMiB;
 }
 

@@ -11,9 +11,12 @@ import { type UseClock, useClock } from "./use-clock.ts";
 /** A sandbox whose machine is here, running or paused. */
 export interface LiveSandbox {
   readonly id: string;
+  readonly tenantId: string;
   readonly machine: Machine;
   readonly startedAt: Date;
   readonly memoryMiB: number;
+  /** Whether its memory is this host's to give: it runs, or is paused with its memory. */
+  holdsMemory: boolean;
   /** Whether traffic resumes it when it is paused. */
   readonly autoResume: boolean;
   readonly accessToken: string | undefined;
@@ -96,10 +99,12 @@ function keep(keeping: Keeping, { found, machine, known }: Taking): LiveSandbox 
   });
   const sandbox: LiveSandbox = {
     id,
+    tenantId: record.tenantId,
     machine,
     over,
     startedAt: new Date(record.startedAt),
     memoryMiB: record.resources.memoryMiB,
+    holdsMemory: true,
     autoResume: record.autoResume,
     accessToken: secrets.envdAccessToken ?? undefined,
     gate: gateOf(found, machine, clock.use),
@@ -160,13 +165,16 @@ function factsOf(sandboxId: string, cause: unknown): { sandboxId: string; error:
 /** Lets traffic in from now on, and counts the time until it must be paused or nobody has used it. */
 export function begin(sandbox: LiveSandbox, record: SandboxRecord, firstIdleMs?: number): void {
   if (sandbox.isEnding) return;
+  sandbox.holdsMemory = true;
   sandbox.gate.open();
   sandbox.clock.start(firstIdleMs);
   watchEnd(sandbox, record);
 }
 
 /** Lets nobody in, ends all that is under way, and counts nothing while it is paused. */
-export function rest({ gate, clock, alarm: bell }: LiveSandbox): void {
+export function rest(sandbox: LiveSandbox, { kept }: SandboxRecord): void {
+  const { gate, clock, alarm: bell } = sandbox;
+  sandbox.holdsMemory = kept === "memory";
   gate.cut();
   clock.stop();
   bell.set(undefined);

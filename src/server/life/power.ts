@@ -57,7 +57,7 @@ export async function resumeNow(
 ): Promise<SandboxRecord> {
   const { kept, driver, resources } = record;
   const power = powerOver(sandbox, driver, anew ? "files" : (kept ?? "memory"));
-  using _ = await parts.memory.reserve(resources.memoryMiB);
+  using _ = await parts.memory.reserve(resources.memoryMiB, { isPromised: sandbox.holdsMemory });
   await parts.store.sandboxes.move(sandbox.id, {
     from: "paused",
     to: "resuming",
@@ -97,7 +97,7 @@ export async function settle(
       move.to === "running" ? { ...move, changes: { ...move.changes, ...changes } } : move,
     );
   if (record.state === "ended") throw noSandbox(id);
-  if (info.state === "paused") rest(sandbox);
+  if (info.state === "paused") rest(sandbox, record);
   else if (!gate.isOpen) begin(sandbox, record, firstIdleMs);
   return record;
 }

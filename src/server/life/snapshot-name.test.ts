@@ -13,6 +13,7 @@ const limits = {
   maxSandboxes: 1,
   maxCpus: 1,
   maxMemoryMiB: 1,
+  maxKept: 1,
   maxLifetimeMs: 1,
   createsPerMinute: 1,
 };
