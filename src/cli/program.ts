@@ -8,9 +8,12 @@ import { execCommand } from "./commands/exec.ts";
 import { killCommand } from "./commands/kill.ts";
 import { keyCommand } from "./commands/key.ts";
 import { listCommand } from "./commands/ls.ts";
+import { pauseCommand } from "./commands/pause.ts";
+import { resumeCommand } from "./commands/resume.ts";
 import { runCommand } from "./commands/run.ts";
 import { serveCommand } from "./commands/serve.ts";
 import { shellCommand } from "./commands/shell.ts";
+import { snapshotCommand } from "./commands/snapshot.ts";
 import { templateCommand } from "./commands/template.ts";
 import { statusCommand } from "./commands/status.ts";
 import type { Context } from "./context.ts";
@@ -64,6 +67,9 @@ export function program(context: Context): Command {
     createCommand,
     listCommand,
     killCommand,
+    pauseCommand,
+    resumeCommand,
+    snapshotCommand,
     templateCommand,
     serveCommand,
     keyCommand,
