@@ -1,5 +1,6 @@
 import type { CodeError } from "../core/code.ts";
 import { SandboxError } from "../core/errors.ts";
+import type { Files } from "../core/files.ts";
 import type { Execution, OutputMessage, Result } from "../core/execution.ts";
 import type { DriverChoice } from "../core/sandbox.ts";
 import type { Host } from "./assemble.ts";
@@ -123,15 +124,36 @@ async function work(
   );
   const { error } = facts.execution;
   await refuseMemoryLoss(error, sandbox.ended);
-  if (codeEnd(error).exitCode !== 0) {
+  const hasFailed = codeEnd(error).exitCode !== 0;
+  if (hasFailed) {
     said.take(`${error?.traceback}\n${error?.value}`);
     const hints = [networkHint(said.text, driver), uploadHint(said.text, ".")];
     facts.hints.push(...hints.filter((hint) => hint !== undefined));
   }
   if (run.downloads.length > 0)
-    facts.downloaded = await timed(timings, "downloadMs", () =>
-      download(machine.files, run.downloads, signal),
-    );
+    await timed(timings, "downloadMs", () => bringOut(machine.files, run, { facts, hasFailed }));
+}
+
+/** What a program that failed did not come to make is a hint: its own failure is what is told. */
+async function bringOut(
+  files: Files,
+  run: ScriptRun,
+  { facts, hasFailed }: { readonly facts: RunFacts; readonly hasFailed: boolean },
+): Promise<void> {
+  const { signal } = run.wanted.options;
+  const written: string[] = [];
+  const leftOut: string[] = [];
+  facts.downloaded = { written, leftOut };
+  for (const transfer of run.downloads)
+    try {
+      const one = await download(files, [transfer], signal);
+      written.push(...one.written);
+      leftOut.push(...one.leftOut);
+    } catch (cause) {
+      const error = SandboxError.from(cause);
+      if (!hasFailed || error.code !== "not-found") throw cause;
+      facts.hints.push(`not downloaded: ${error.message}`);
+    }
 }
 
 async function shown(

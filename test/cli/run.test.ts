@@ -150,6 +150,21 @@ describe.each(await subjects())("run on $name", ({ name, absent }) => {
     expect(existsSync(join(directory.path, "nothing.txt"))).toBe(false);
   });
 
+  test("a program that failed tells its own failure, and brings out what it made before", async () => {
+    using directory = scratch();
+    const source = "open('made.txt', 'w').write('made')\nprint(1 / 0)\n";
+    writeFileSync(join(directory.path, "fails.py"), source);
+    const words = ["--download", "nothing.txt", "--download", "made.txt"];
+    const { code, stderr } = await cofferdam(["run", "fails.py", ...words, ...on], {
+      cwd: directory.path,
+    });
+    expect(stderr).toContain("ZeroDivisionError");
+    expect(stderr).toContain("not downloaded: path '/home/user/nothing.txt' does not exist");
+    expect(stderr).toContain("downloaded: made.txt");
+    expect(code).toBe(1);
+    expect(existsSync(join(directory.path, "made.txt"))).toBe(true);
+  });
+
   test("pictures are saved under the script's name, here or where asked", async () => {
     using directory = scratch();
     writeFileSync(
