@@ -170,10 +170,10 @@ for (const { name: driver, absent } of drivers)
       ] as const) {
         if (keeps.includes(kept)) continue;
         const sandbox = await create();
-        await expect(sandbox.pause({ keepMemory })).rejects.toThrow(/^501: /);
+        await expect(sandbox.pause({ keepMemory })).rejects.toThrow(/^501: .*keepMemory: false/);
         expect(await output(sandbox, "echo still here")).toBe("still here");
         const lifecycle = { onTimeout: { action: "pause", keepMemory } } as const;
-        await expect(create({ lifecycle })).rejects.toThrow(/^501: .*autoPause/);
+        await expect(create({ lifecycle })).rejects.toThrow(/^501: .*autoPause.*keepMemory: false/);
       }
     });
   });

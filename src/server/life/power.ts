@@ -5,6 +5,10 @@ import type { SandboxMove, SandboxRecord } from "../../store/sandbox-record.ts";
 import { type LiveSandbox, begin, rest } from "./live.ts";
 import { type LifeParts, noSandbox } from "./parts.ts";
 
+/** In the words of E2B's clients. */
+export const pauseMend =
+  "`keepMemory: false` keeps the files alone; pauseKeeps of GET /cofferdam/v1/drivers says what each driver keeps";
+
 type Parts = Pick<LifeParts, "store" | "memory">;
 
 /** The power to pause. Throws `unsupported` where the machine lacks it, or cannot keep what is to be kept. */
@@ -16,6 +20,7 @@ export function powerOver({ machine }: LiveSandbox, driver: string, kept: Kept):
   const what = kept === "memory" ? "the memory" : "the files alone";
   throw new SandboxError("unsupported", `memory: the driver ${driver} cannot keep ${what}`, {
     field: "memory",
+    mend: pauseMend,
   });
 }
 

@@ -8,6 +8,7 @@ import type { NewOwnSandbox } from "../../wire/control/new-sandbox.ts";
 import { unsupported } from "./network.ts";
 import { leaseMark } from "./owner-leases.ts";
 import { serverMark } from "./parts.ts";
+import { pauseMend } from "./power.ts";
 
 /** A request for a sandbox, whichever version of the protocol it came by. */
 export interface Wish extends NewOwnSandbox {
@@ -127,9 +128,10 @@ function inWireWords(cause: unknown): unknown {
   const { field, code, message, mend } = cause;
   const word = wireWords.find(([own]) => own.test(field));
   if (word === undefined) return cause;
+  const wireMend = word[1] === "autoPause" ? pauseMend : mend;
   return new SandboxError(code, message.replace(word[0], word[1]), {
     field: field.replace(word[0], word[1]),
     cause,
-    ...(mend === undefined ? {} : { mend }),
+    ...(wireMend === undefined ? {} : { mend: wireMend }),
   });
 }
