@@ -60,7 +60,7 @@ export function requireTerminal({ stdin, stdout }: Terminal): void {
   if (stdin.isTTY && stdout.isTerminal) return;
   const which = stdin.isTTY ? "standard output" : "standard input";
   throw new SandboxError("invalid", `${which} is not a terminal`, {
-    mend: "use cofferdam exec without --tty, which works in a pipe",
+    mend: "cofferdam exec without --tty works in a pipe: cofferdam exec -- bash",
   });
 }
 

@@ -71,8 +71,14 @@ export function asSandboxError(thrown: unknown, words: readonly string[] = []): 
     .replace(/^\((.*)\)$/, "$1")
     .replace(/^Did/, "did");
   return new SandboxError("invalid", first.replace(/^error: /, ""), {
-    mend: mend === "" ? "see cofferdam --help" : mend,
+    mend: mend === "" ? helpMend(thrown) : mend,
   });
+}
+
+function helpMend({ code }: CommanderError): string {
+  return code === "commander.unknownCommand"
+    ? "see cofferdam --help"
+    : "add --help to see what there is";
 }
 
 /** An error as lines for a person: what, which option, what mends it. */

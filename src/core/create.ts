@@ -60,6 +60,7 @@ export function sandboxIdOf(id: unknown): string {
   if (typeof id === "string" && /^i[a-z0-9]{20}$/.test(id)) return id;
   throw new SandboxError("invalid", "sandboxId: an id is i and 20 lower-case letters and digits", {
     field: "sandboxId",
+    mend: "Sandbox.list() and cofferdam ls tell the ids of those that run",
   });
 }
 

@@ -75,7 +75,10 @@ async function revoke(database: StoreDatabase, id: string): Promise<ApiKey> {
         .selectAll()
         .where("id", "=", id)
         .executeTakeFirst();
-      if (row === undefined) throw new SandboxError("not-found", `there is no key ${id}`);
+      if (row === undefined)
+        throw new SandboxError("not-found", `there is no key ${id}`, {
+          mend: "cofferdam key ls lists those that there are",
+        });
       return keyOf(row);
     },
     { survivesPowerLoss: true },

@@ -48,7 +48,7 @@ function sandboxTable(sandboxes: readonly SandboxInfo[], now: Date): string {
       String(each.cpuCount),
       `${each.memoryMB} MiB`,
       readableMs(now.getTime() - each.startedAt.getTime()),
-      readableMs(each.endAt.getTime() - now.getTime()),
+      each.state === "paused" ? "never" : readableMs(each.endAt.getTime() - now.getTime()),
       metadataText(each.metadata),
     ]),
   );

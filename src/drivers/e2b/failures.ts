@@ -80,7 +80,9 @@ export function malformedAnswer(what: string, cause?: unknown): SandboxError {
 export function unreachable(origin: string, cause: unknown): SandboxError {
   const reason = cause instanceof Error ? printable(cause.message) : "no answer";
   return new SandboxError("unavailable", `the service at ${origin} cannot be reached: ${reason}`, {
-    mend: "see whether the address is right and the service runs",
+    mend: /\bcertificate\b/.test(reason)
+      ? "trust the authority that signed it, with --ca FILE or NODE_EXTRA_CA_CERTS"
+      : "see whether the address is right and the service runs",
     cause,
   });
 }
