@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 import { requireRoot } from "./assemble.ts";
 import { type Context, localHostOf, serverOf } from "./context.ts";
 import { type ServerClient, serverClient } from "./server-client.ts";
-import { serverStore } from "./server-store.ts";
+import { knownStore } from "./server-store.ts";
 
 type Wanted = { readonly [Name in keyof AuditQuery]?: AuditQuery[Name] | undefined };
 
@@ -28,7 +28,7 @@ export async function auditBook(command: Command, { interruption }: Context): Pr
   const named = serverOf(command);
   if (named !== undefined) return remoteBook(serverClient(named, signal));
   requireRoot();
-  return localBook(await serverStore(localHostOf(command).stateDir), signal);
+  return localBook(await knownStore(localHostOf(command).stateDir), signal);
 }
 
 /** Reads the store itself: the server's word is not needed, nor that it runs. */

@@ -27,7 +27,8 @@ Examples:
   cofferdam doctor                                what works on this host, and what mends the rest
 
 Exit codes are the program's own; Cofferdam's are 64 (wrong use), 66 (not found), 69 (not available here),
-77 (not allowed), 124 (time-out), 130 (Ctrl-C), 137 (out of memory).`;
+70 (a fault of ours), 73 (there already, in use, or full), 75 (at a limit), 76 (an answer not to be trusted), 77 (not allowed),
+124 (time-out), 130 (Ctrl-C), 137 (out of memory).`;
 
 /** The whole command line. */
 export function program(context: Context): Command {

@@ -1,4 +1,6 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { SandboxError } from "../core/errors.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
 import type { Tenant } from "../store/tenant.ts";
@@ -16,11 +18,23 @@ export function localSocketIn(directory: string): string {
 
 /** The server's store: PostgreSQL where `DATABASE_URL` names one, else SQLite below the state directory. */
 export function serverStore(stateDir: string, watch?: StoreWatch): Promise<Store> {
+  const url = databaseUrl();
+  return openStore(url === undefined ? { directory: serverDirectory(stateDir) } : { url }, watch);
+}
+
+/** The store of a server that was here before; none is made. Throws `not-found`. */
+export async function knownStore(stateDir: string): Promise<Store> {
+  const file = join(serverDirectory(stateDir), "store.sqlite");
+  if (databaseUrl() !== undefined || existsSync(file)) return serverStore(stateDir);
+  throw new SandboxError("not-found", `no server has run in ${stateDir}`, {
+    field: "stateDir",
+    mend: "name the server's with --state-dir, or start one with cofferdam serve",
+  });
+}
+
+function databaseUrl(): string | undefined {
   const url = process.env["DATABASE_URL"];
-  return openStore(
-    url === undefined || url === "" ? { directory: serverDirectory(stateDir) } : { url },
-    watch,
-  );
+  return url === "" ? undefined : url;
 }
 
 /** Whose keys are made when nobody says. */

@@ -47,6 +47,8 @@ const refusals: readonly {
   { words: ["run", "-c", "1", "--seccomp", "/no/such"], code: 66, says: ["/no/such", "--seccomp"] },
   { words: ["run", "-c", "1", "--seccomp", "/etc/passwd"], code: 64, says: ["is not JSON"] },
   { words: ["run"], code: 64, says: ["exactly one of"] },
+  { words: ["audit", "verify"], code: 66, says: ["no server has run", "cofferdam serve"] },
+  { words: ["backup", "copy.sqlite"], code: 66, says: ["no server has run", "--state-dir"] },
   { words: ["ls", "--qqqqqq"], code: 64, says: ["--qqqqqq", "add --help"] },
   { words: ["exec", "nosuch", "--", "ls"], code: 64, says: ["sandboxId", "cofferdam ls"] },
   { words: ["run", "a.py", "b.py"], code: 64, says: ["too many arguments"] },

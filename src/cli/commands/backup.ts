@@ -4,7 +4,7 @@ import { openAuditLog } from "../../audit/audit-log.ts";
 import { requireRoot } from "../assemble.ts";
 import { type Context, localHostOf } from "../context.ts";
 import { hostFileError } from "../host-files.ts";
-import { serverStore } from "../server-store.ts";
+import { knownStore } from "../server-store.ts";
 
 const restoring = `
 To restore: end the server, put the file in the place of server/store.sqlite below the state directory, remove
@@ -19,7 +19,7 @@ export function backupCommand(context: Context): Command {
   return command.action(async (given: string) => {
     requireRoot();
     const file = resolve(given);
-    await using store = await serverStore(localHostOf(command).stateDir);
+    await using store = await knownStore(localHostOf(command).stateDir);
     try {
       await store.backup(file);
     } catch (cause) {
