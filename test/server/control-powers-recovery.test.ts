@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -25,6 +25,13 @@ async function make(server: Served, route: string, wish: object): Promise<string
 async function listed(server: Served): Promise<readonly unknown[]> {
   const { body } = await call(server, "GET /v2/sandboxes");
   return Array.isArray(body) ? body.map((each: { sandboxID: string }) => each.sandboxID) : [];
+}
+
+/** What drivers have of servers' snapshots. */
+function snapshotsLeft(): readonly string[] {
+  const shelf = join(stateDir, "snapshots");
+  const names = existsSync(shelf) ? readdirSync(shelf) : [];
+  return names.filter((name) => name.startsWith("server-"));
 }
 
 async function again(before: Served): Promise<Served> {
@@ -70,6 +77,31 @@ for (const { name: driver, absent } of drivers)
       expect((await sandbox.commands.run("echo alive")).stdout).toBe("alive\n");
       expect(await sandbox.kill()).toBe(true);
       expect(await running()).toEqual([]);
+      expect(await server.end("SIGTERM")).toBe(143);
+    });
+
+    test("in the middle of forks leaves no snapshot that is nobody's", async ({ skip }) => {
+      let server = await serve();
+      tellClients(server);
+      if (!(await powersOf(server, driver)).capabilities.includes("snapshot")) {
+        await server.end("SIGTERM");
+        skip(`${driver} has no snapshots`);
+      }
+      const sandbox = await Sandbox.create("base", options);
+      for (const delayMs of [20, 100, 300]) {
+        const body = { count: 2, timeout: 60 };
+        const asked = call(server, `POST /sandboxes/${sandbox.sandboxId}/fork`, body);
+        const over = asked.catch(() => undefined);
+        await sleep(delayMs);
+        await server.end("SIGKILL");
+        await over;
+        server = await again(server);
+      }
+      await expect.poll(snapshotsLeft, { timeout: 90_000, interval: 500 }).toEqual([]);
+      expect((await sandbox.commands.run("echo alive")).stdout).toBe("alive\n");
+      const made = await Sandbox.list().nextItems();
+      for (const { sandboxId } of made) await Sandbox.kill(sandboxId);
+      await expect.poll(running, { timeout: 90_000, interval: 500 }).toEqual([]);
       expect(await server.end("SIGTERM")).toBe(143);
     });
 
