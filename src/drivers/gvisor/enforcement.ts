@@ -59,10 +59,10 @@ export function gvisorEnforcement(
 
 const pause: Enforcement = {
   option: "pause",
-  value: "ends every process and keeps the files",
-  by: "the agent, a frozen disk and its digest",
+  value: "stops gVisor's kernel and all in it where it is, or ends all and keeps the files",
+  by: "control group freezer, a frozen disk and its digest",
   where: "host",
-  note: "FIFOs and sockets in the file system do not come back",
+  note: "memory stays resident until the host restarts; then the files alone come back, without FIFOs and sockets",
 };
 
 function seccomp({ seccomp: profile }: SandboxSpec): Enforcement {

@@ -21,7 +21,7 @@ const preset: Preset = {
     mend: "npm run setup",
   },
   mapsIds: false,
-  keeps: ["files"],
+  keeps: ["memory", "files"],
   commandGroups: "cgroupfs",
   noNewPrivileges: false,
   sudo: true,
