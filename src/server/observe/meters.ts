@@ -1,6 +1,7 @@
 import { Registry, collectDefaultMetrics } from "prom-client";
 import type { ErrorCode } from "../../core/errors.ts";
 import type { SandboxState } from "../../store/state-moves.ts";
+import { snapshotIdIn } from "../life/snapshot-name.ts";
 import { instrumentsIn } from "./instruments.ts";
 
 /** Counts what the server does, for Prometheus. No label names a tenant, a sandbox or a key. */
@@ -45,7 +46,8 @@ export function meters(version: string): Meters {
     contentType: registry.contentType,
     created({ driver, template, failure, seconds }) {
       if (failure !== undefined) return instruments.failures.inc({ driver, code: failure });
-      instruments.creates.observe({ driver, template: templateLabel(template) }, seconds);
+      const name = snapshotIdIn(template) === undefined ? template : "snapshot";
+      instruments.creates.observe({ driver, template: templateLabel(name) }, seconds);
     },
     called({ operation, status, failure, seconds }) {
       instruments.calls.observe({ operation, status: String(status) }, seconds);
