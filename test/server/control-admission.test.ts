@@ -1,10 +1,16 @@
-import { totalmem } from "node:os";
+import { execFile } from "node:child_process";
+import { chmod, mkdtemp, rm, statfs, symlink } from "node:fs/promises";
+import { tmpdir, totalmem } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { subjects } from "../cli/cofferdam.ts";
+import { stateDir, subjects } from "../cli/cofferdam.ts";
 import { type Served, call, powersOf, serve } from "./serve.ts";
 
 const driver = (await subjects()).find(({ absent }) => absent === undefined)?.name;
+
+const run = promisify(execFile);
 
 const own = "POST /cofferdam/v1/sandboxes";
 /** Room for three sandboxes of 128 MiB. */
@@ -93,5 +99,33 @@ describe.skipIf(driver === undefined)("a host that has no room", () => {
       507,
       { code: 507, message: expect.stringContaining("16000000 MiB") },
     ]);
+  });
+});
+
+describe.skipIf(driver === undefined)("a disk that is nearly full", () => {
+  test("takes no snapshot and makes no copies that may come to fill it", async () => {
+    const place = await mkdtemp(join(tmpdir(), "cofferdam-narrow-"));
+    await run("mount", ["-t", "tmpfs", "-o", "size=2g,mode=0755", "none", place]);
+    try {
+      await chmod(place, 0o755);
+      await symlink(join(stateDir, "templates"), join(place, "templates"));
+      const server = await serve(["--port", "0", "--end-sandboxes"], { stateDir: place });
+      try {
+        const [id] = idsIn([(await call(server, own, wish({ memoryMiB: 128 }))).body]);
+        const taken = await call(server, `POST /sandboxes/${id}/snapshots`, {});
+        expect(taken.status).toBe(201);
+        const { bavail, bsize } = await statfs(place);
+        await run("fallocate", ["-l", String(bavail * bsize - 600 * 1_048_576), `${place}/filler`]);
+        for (const route of ["snapshots", "fork"]) {
+          const { status, body } = await call(server, `POST /sandboxes/${id}/${route}`, {});
+          expect([route, status, body]).toMatchObject([route, 507, { code: 507 }]);
+        }
+      } finally {
+        await server.end("SIGTERM");
+      }
+    } finally {
+      await run("umount", [place]);
+      await rm(place, { recursive: true });
+    }
   });
 });

@@ -4,6 +4,7 @@ import type { Page } from "../../store/paging.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { SnapshotListOptions, SnapshotRecord } from "../../store/snapshot-record.ts";
 import type { Tenant } from "../../store/tenant.ts";
+import { requireHostDisk } from "./host-disk.ts";
 import { currentOf, presentOf, runningOnly } from "./lease.ts";
 import type { LiveSandbox } from "./live.ts";
 import type { LifeParts } from "./parts.ts";
@@ -74,6 +75,7 @@ export interface Taken {
 export async function take(parts: LifeParts, sandboxId: string, tenant: Tenant): Promise<Taken> {
   const { sandbox, record: before } = await presentOf(parts, sandboxId, tenant.id);
   requireSnapshots(sandbox, before);
+  await requireHostDisk(parts.stateDir, before.resources.diskMiB);
   const id = newSnapshotId();
   const release = (): void => void parts.taking.delete(id);
   parts.taking.add(id);
