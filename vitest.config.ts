@@ -2,6 +2,8 @@ import { defineConfig } from "vitest/config";
 
 /** Suites that start real machines or other processes: one file at a time, with time to spare on a busy host. */
 const serial = { fileParallelism: false, testTimeout: 120_000, hookTimeout: 120_000, retry: 1 };
+/** Suites whose files have a state directory each, and mostly wait. */
+const atOnce = new Set(["cli", "server"]);
 const suites = {
   security: "test/security/**/*.test.ts",
   templates: "test/templates/**/*.test.ts",
@@ -24,7 +26,12 @@ export default defineConfig({
         },
       },
       ...Object.entries(suites).map(([name, files]) => ({
-        test: { name, include: [files], ...serial },
+        test: {
+          name,
+          include: [files],
+          ...serial,
+          ...(atOnce.has(name) ? { fileParallelism: true, maxWorkers: 3 } : {}),
+        },
       })),
     ],
   },

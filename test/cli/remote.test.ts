@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { serve, served } from "../server/serve.ts";
+import { served } from "../server/serve.ts";
 import {
   type RunOptions,
   type Ran,
@@ -128,21 +128,6 @@ describe.skipIf(works === undefined)("the command line on a server", () => {
     expect(await told(66, ...good, "run", "-c", "1", "--template", "nope")).toContain("nope");
     const nobody = ["--server", "http://127.0.0.1:1", "--api-key-file", keyFile];
     expect(await told(69, ...nobody, "ls")).toContain("127.0.0.1:1");
-  });
-});
-
-describe.skipIf(works === undefined)("the command line on a server with TLS", () => {
-  test("works with the certificates that are named, and with no other", async () => {
-    const secure = await serve(["--port", "0", "--end-sandboxes", "--dev-tls"]);
-    try {
-      const at = ["--server", secure.url, "--api-key-file", join(stateDir, "server/first-key")];
-      const trusted = [...at, "--ca", join(stateDir, "server/dev-tls/ca.crt")];
-      const ran = await cofferdam([...trusted, "run", "-c", "6 * 7"], { isAfar: true });
-      expect(ran).toMatchObject({ code: 0, stdout: "42\n" });
-      expect(await told(69, ...at, "ls")).toContain("certificate");
-    } finally {
-      await secure.end("SIGTERM");
-    }
   });
 });
 
