@@ -12,7 +12,8 @@ from world import NotRun, case
 def told(world):
     """What the server says of the driver."""
     headers = {"X-API-Key": os.environ["E2B_API_KEY"]}
-    asked = urllib.request.Request(f"{os.environ['E2B_API_URL']}/cofferdam/v1/drivers", headers=headers)
+    address = os.environ.get("E2B_API_URL") or f"https://api.{os.environ['E2B_DOMAIN']}"
+    asked = urllib.request.Request(f"{address}/cofferdam/v1/drivers", headers=headers)
     drivers = json.load(urllib.request.urlopen(asked))
     return next(each for each in drivers if each["name"] == world.driver)
 

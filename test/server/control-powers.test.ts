@@ -104,7 +104,7 @@ for (const { name: driver, absent } of drivers)
         const kills = [pausing, resuming].map((id) => call(who, `DELETE /sandboxes/${id}`));
         expect(await statuses(kills)).toEqual([204, 204]);
         const outcomes = await statuses(changes);
-        expect(outcomes.every((status) => [200, 201, 204, 404].includes(status))).toBe(true);
+        expect(outcomes.filter((status) => ![200, 201, 204, 404].includes(status))).toEqual([]);
         for (const id of [pausing, resuming])
           expect(await stateOf(who, id)).toMatchObject({ code: 404 });
       }
