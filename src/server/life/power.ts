@@ -24,12 +24,27 @@ export function powerOver({ machine }: LiveSandbox, driver: string, kept: Kept):
   });
 }
 
+interface Pausing {
+  readonly record: SandboxRecord;
+  readonly kept: Kept;
+}
+
 /** Pauses a sandbox whose row says that it runs; in its turn. A pause that fails leaves it running. */
-export async function pauseNow(
-  parts: Parts,
-  sandbox: LiveSandbox,
-  { record, kept }: { readonly record: SandboxRecord; readonly kept: Kept },
-): Promise<void> {
+export function pauseNow(parts: Parts, sandbox: LiveSandbox, pausing: Pausing): Promise<void> {
+  return unlessKilled(sandbox, () => pause(parts, sandbox, pausing));
+}
+
+/** What a kill came before is of a sandbox that is gone, not of one in another state. */
+async function unlessKilled<T>(sandbox: LiveSandbox, change: () => Promise<T>): Promise<T> {
+  try {
+    return await change();
+  } catch (cause) {
+    const { code } = SandboxError.from(cause);
+    throw sandbox.isEnding && code === "conflict" ? noSandbox(sandbox.id, cause) : cause;
+  }
+}
+
+async function pause(parts: Parts, sandbox: LiveSandbox, { record, kept }: Pausing): Promise<void> {
   const power = powerOver(sandbox, record.driver, kept);
   await parts.store.sandboxes.move(sandbox.id, {
     from: "running",
@@ -55,7 +70,15 @@ export interface Resumption {
 }
 
 /** Resumes a sandbox whose row says that it is paused; in its turn. A resumption that fails leaves it paused. */
-export async function resumeNow(
+export function resumeNow(
+  parts: Parts,
+  sandbox: LiveSandbox,
+  resumption: Resumption,
+): Promise<SandboxRecord> {
+  return unlessKilled(sandbox, () => resume(parts, sandbox, resumption));
+}
+
+async function resume(
   parts: Parts,
   sandbox: LiveSandbox,
   { record, lifetimeMs, anew }: Resumption,
