@@ -17,12 +17,12 @@ interface Behind {
 }
 
 const behind: readonly Behind[] = [
+  { name: "gvisor", isolation: "syscall", topics: ["lifecycle", "network"] },
   {
-    name: "gvisor",
-    isolation: "syscall",
+    name: "runc",
+    isolation: "container",
     topics: ["exec", "code", "files", "lifecycle", "network", "bad-input"],
   },
-  { name: "runc", isolation: "container", topics: ["lifecycle", "network"] },
 ];
 
 /** Gigabytes through the proxy. */
