@@ -56,7 +56,7 @@ export async function conformanceSuite(options) {
   );
   const required = (env.REQUIRE_DRIVERS ?? "").split(",").filter((name) => name !== "");
   for (const driver of required) {
-    if (!tally.passed.some((name) => name.startsWith(`${driver} > `)))
+    if (!tally.passed.some((name) => isOf(driver, name)))
       tally.add({
         name: driver,
         state: "failed",
@@ -64,6 +64,11 @@ export async function conformanceSuite(options) {
       });
   }
   return tally;
+}
+
+/** Whether a test is of the driver itself, or of the driver over another. */
+function isOf(driver, name) {
+  return name.startsWith(`${driver} > `) || name.startsWith(`${driver} over `);
 }
 
 /** Runs the tests of the agent and the supervisor; kernels start in the template that they are made for. */

@@ -39,6 +39,8 @@ export interface Driver {
 export interface MachineInfo {
   readonly id: string;
   readonly driver: string;
+  /** The driver behind a service that is one itself; absent where there is none, or it is not told. */
+  readonly behind?: string;
   readonly template: string;
   readonly state: "running" | "paused";
   readonly metadata: Readonly<Record<string, string>>;

@@ -8,6 +8,8 @@ export interface SandboxInfo {
   /** The template's name. */
   readonly name: string;
   readonly driver: string;
+  /** The driver behind the service, where that tells it. */
+  readonly behind?: string;
   readonly state: "running" | "paused";
   readonly metadata: Readonly<Record<string, string>>;
   readonly startedAt: Date;
@@ -43,6 +45,7 @@ export function sandboxInfo(machine: MachineInfo): SandboxInfo {
     templateId: machine.template,
     name: machine.template,
     driver: machine.driver,
+    ...(machine.behind === undefined ? {} : { behind: machine.behind }),
     state: machine.state,
     metadata: machine.metadata,
     startedAt: machine.startedAt,

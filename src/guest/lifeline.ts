@@ -35,6 +35,8 @@ export function pausedError(id: string, cause?: unknown): SandboxError {
 export interface Whereabouts {
   readonly ended: Promise<EndReason>;
   readonly isPaused: boolean;
+  /** Finds out whether it is paused; absent where that is always known. */
+  readonly look?: () => Promise<void>;
   /** Throws `conflict` while the machine is paused. */
   admit(): Promise<void>;
 }
@@ -45,7 +47,7 @@ export interface Lifeline {
   readonly ended: Promise<EndReason>;
   /** Throws `conflict` while the machine is paused. */
   admit(): Promise<void>;
-  /** The error for a connection that broke; waits a moment to hear whether the machine has ended, and why. */
+  /** The error for a connection that broke, or an answer that says so: waits a moment to hear whether the machine has ended, and why. */
   explain(cause: unknown): Promise<SandboxError>;
 }
 
@@ -60,16 +62,25 @@ export function lifeline(
     ended: presence.ended,
     admit: () => presence.admit(),
     async explain(cause) {
-      if (cause instanceof SandboxError) return cause;
+      if (cause instanceof SandboxError) return doubted(cause);
       if (isHttpViolation(cause))
         return new SandboxError("untrusted", "the sandbox sent what is not HTTP", { cause });
       if (presence.isPaused) return pausedError(id, cause);
       const reason = await within(presence.ended, patienceMs);
       if (reason !== undefined) return endedError(id, reason, cause);
       if (presence.isPaused) return pausedError(id, cause);
-      return new SandboxError("lost", `the connection to the sandbox ${id} was cut`, { cause });
+      return doubted(
+        new SandboxError("lost", `the connection to the sandbox ${id} was cut`, { cause }),
+      );
     },
   };
+
+  /** What seems to be lost may be paused. */
+  async function doubted(error: SandboxError): Promise<SandboxError> {
+    if (error.code !== "lost" || presence.look === undefined) return error;
+    await presence.look();
+    return presence.isPaused ? pausedError(id, error) : error;
+  }
 }
 
 function isHttpViolation(cause: unknown): boolean {

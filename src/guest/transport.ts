@@ -84,7 +84,7 @@ export function transport(way: Way, lifeline: Lifeline, uses: Uses): Transport {
     const answer = await head(agent, whole, lifeline);
     const status = answer.statusCode ?? 0;
     if (status >= 200 && status < 300) return answer;
-    throw await refusal(answer, status, lifeline);
+    throw await lifeline.explain(await refusal(answer, status, lifeline));
   }
 
   return {

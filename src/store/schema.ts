@@ -35,6 +35,7 @@ export interface Schema {
     host: string;
     kept: Kept;
     resources: string;
+    size_bytes: number;
   };
   snapshot_names: { tenant_id: string; name: string; snapshot_id: string };
   templates: {

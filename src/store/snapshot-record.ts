@@ -17,6 +17,7 @@ export interface SnapshotRecord {
   /** `sha256:` and 64 hexadecimal digits. */
   readonly digest: string;
   readonly kept: Kept;
+  readonly sizeBytes: number;
   /** Of the sandbox it was taken of. */
   readonly resources: Resources;
   readonly createdAt: string;
@@ -34,10 +35,18 @@ export interface SnapshotListOptions {
 }
 
 export interface Snapshots {
-  /** Throws `already-exists` for an id that is taken, `LimitReached` (`exhausted`). */
-  create(snapshot: SnapshotRecord): Promise<SnapshotRecord>;
+  /**
+   * Throws `already-exists` for an id that is taken, and, where it `mayTakeOver` none, for a name; `LimitReached`
+   * (`exhausted`). Default: it takes names over.
+   */
+  create(
+    snapshot: SnapshotRecord,
+    options?: { readonly mayTakeOver: boolean },
+  ): Promise<SnapshotRecord>;
   /** By id or by a name of the tenant's. Throws `not-found`. */
   find(idOrName: string, tenantId: string): Promise<SnapshotRecord>;
+  /** The first name of each of the ids that has one. */
+  firstNames(ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
   /** Those of the ids that there are, whoever owns them. */
   existing(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Newest first. */

@@ -23,14 +23,16 @@ const snapshotSchema: z.ZodType<SnapshotRecord> = z.strictObject({
   names: z.array(shortText).max(100),
   digest,
   kept: z.enum(["memory", "files"]),
+  sizeBytes: z.number().nonnegative(),
   resources: resourcesSchema,
   createdAt: time,
 });
 
 export function snapshots(database: StoreDatabase): Snapshots {
   return {
-    create: (snapshot) => create(database, snapshot),
+    create: (snapshot, options) => create(database, snapshot, options),
     find: (idOrName, tenantId) => database.read((queries) => find(queries, { idOrName, tenantId })),
+    firstNames: (ids) => database.read((queries) => firstNames(queries, ids)),
     existing: (ids) => database.read((queries) => existing(queries, ids)),
     list: (options) => database.read((queries) => list(queries, options)),
     remove: (id, tenantId) =>
@@ -48,7 +50,11 @@ export function snapshots(database: StoreDatabase): Snapshots {
   };
 }
 
-async function create(database: StoreDatabase, snapshot: SnapshotRecord): Promise<SnapshotRecord> {
+async function create(
+  database: StoreDatabase,
+  snapshot: SnapshotRecord,
+  { mayTakeOver } = { mayTakeOver: true },
+): Promise<SnapshotRecord> {
   const checked = parsed(snapshotSchema, snapshot);
   const names = [...new Set(checked.names)].toSorted();
   return database.write(
@@ -56,18 +62,31 @@ async function create(database: StoreDatabase, snapshot: SnapshotRecord): Promis
       const { limits } = await lockedTenant(database, writing, checked.tenantId);
       await admitKept(writing, checked.tenantId, limits);
       await insert(writing, checked);
-      for (const name of names)
-        await writing
-          .insertInto("snapshot_names")
-          .values({ tenant_id: checked.tenantId, name, snapshot_id: checked.id })
-          .onConflict((conflict) =>
-            conflict.columns(["tenant_id", "name"]).doUpdateSet({ snapshot_id: checked.id }),
-          )
-          .execute();
+      for (const name of names) await giveName(writing, checked, { name, mayTakeOver });
       return { ...checked, names };
     },
     { survivesPowerLoss: true },
   );
+}
+
+async function giveName(
+  writing: Writing,
+  { tenantId, id }: SnapshotRecord,
+  { name, mayTakeOver }: { readonly name: string; readonly mayTakeOver: boolean },
+): Promise<void> {
+  const { numInsertedOrUpdatedRows } = await writing
+    .insertInto("snapshot_names")
+    .values({ tenant_id: tenantId, name, snapshot_id: id })
+    .onConflict((conflict) => {
+      const taken = conflict.columns(["tenant_id", "name"]);
+      return mayTakeOver ? taken.doUpdateSet({ snapshot_id: id }) : taken.doNothing();
+    })
+    .executeTakeFirstOrThrow();
+  if (numInsertedOrUpdatedRows === 0n)
+    throw new SandboxError("already-exists", `name: there is a snapshot ${JSON.stringify(name)}`, {
+      field: "name",
+      mend: "take another name, or remove that snapshot first",
+    });
 }
 
 async function insert(writing: Writing, snapshot: SnapshotRecord): Promise<void> {
@@ -84,6 +103,7 @@ async function insert(writing: Writing, snapshot: SnapshotRecord): Promise<void>
         created_at: snapshot.createdAt,
         host: snapshot.host,
         kept: snapshot.kept,
+        size_bytes: snapshot.sizeBytes,
         resources: JSON.stringify(snapshot.resources),
       })
       .execute();
@@ -128,6 +148,23 @@ async function existing(queries: Queries, ids: readonly string[]): Promise<Reado
       .where("id", "in", ids.slice(from, from + idsAtOnce))
       .execute();
     for (const { id } of rows) found.add(id);
+  }
+  return found;
+}
+
+async function firstNames(
+  queries: Queries,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = new Map<string, string>();
+  for (let from = 0; from < ids.length; from += idsAtOnce) {
+    const rows = await queries
+      .selectFrom("snapshot_names")
+      .select(({ fn }) => ["snapshot_id", fn.min("name").as("name")])
+      .where("snapshot_id", "in", ids.slice(from, from + idsAtOnce))
+      .groupBy("snapshot_id")
+      .execute();
+    for (const { snapshot_id: id, name } of rows) found.set(id, name);
   }
   return found;
 }
@@ -194,6 +231,7 @@ function recordOf(row: Row, names: readonly string[]): SnapshotRecord {
     digest: row.digest,
     host: row.host,
     kept: row.kept,
+    sizeBytes: row.size_bytes,
     resources: stored(resourcesSchema, row.resources),
     createdAt: row.created_at,
   };

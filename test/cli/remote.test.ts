@@ -49,7 +49,8 @@ describe.skipIf(works === undefined)("sandboxes of a server", () => {
     const id = made.stdout.trim();
     expect(id).toMatch(/^i[a-z0-9]{20}$/);
     expect(await running()).toEqual([id]);
-    expect((await afar(["ls"])).stdout).toContain("who=afar");
+    const row = (await afar(["ls"])).stdout.split("\n").find((line) => line.startsWith(id));
+    expect(row).toMatch(new RegExp(`^${id} +base +${works?.name} +running .*who=afar$`));
     const bytes = Uint8Array.from({ length: 1_000_000 }, (_, index) => (index * 31) % 256);
     const copied = await afar(["exec", id, "--", "cat"], { input: bytes });
     expect(copied.bytes.equals(Buffer.from(bytes))).toBe(true);
@@ -60,6 +61,31 @@ describe.skipIf(works === undefined)("sandboxes of a server", () => {
     expect(await running()).toEqual([]);
   });
 });
+
+test.skipIf(works === undefined)(
+  "a sandbox of a server is paused, resumed, and made a template of",
+  async () => {
+    const id = (await afar(["create", "--template", "base"])).stdout.trim();
+    await afar(["exec", id, "--", "sh", "-c", "echo kept > file"]);
+    expect(await afar(["pause", id])).toMatchObject({ code: 0, stdout: `${id}\n` });
+    expect((await afar(["ls"])).stdout).toMatch(new RegExp(`^${id} .* paused .* never`, "m"));
+    expect(await afar(["exec", id, "--", "true"])).toMatchObject({ code: 73 });
+    expect(await afar(["resume", id, "--lifetime", "2m"])).toMatchObject({ code: 0 });
+    const taken = await afar(["snapshot", "take", id, "--name", "afar-snapshot"]);
+    expect(taken).toMatchObject({ code: 0, stdout: "afar-snapshot\n" });
+    expect(await afar(["snapshot", "take", id, "--name", "afar-snapshot"])).toMatchObject({
+      code: 73,
+      stderr: expect.stringContaining("take another name"),
+    });
+    expect((await afar(["snapshot", "ls"])).stdout).toMatch(/^afar-snapshot +base +files /m);
+    const copy = (await afar(["create", "--template", "afar-snapshot"])).stdout.trim();
+    expect(await afar(["exec", copy, "--", "cat", "file"])).toMatchObject({ stdout: "kept\n" });
+    expect((await afar(["ls"])).stdout).toMatch(new RegExp(`^${copy} +afar-snapshot `, "m"));
+    await afar(["kill", id, copy]);
+    expect(await afar(["snapshot", "rm", "afar-snapshot"])).toMatchObject({ code: 0 });
+    expect(await running()).toEqual([]);
+  },
+);
 
 describe.skipIf(works === undefined)("the command line on a server", () => {
   test("templates and what enforces what are the server's, and its doctor says whether it answers", async () => {

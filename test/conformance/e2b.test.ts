@@ -17,11 +17,11 @@ interface Behind {
 }
 
 const behind: readonly Behind[] = [
-  { name: "gvisor", isolation: "syscall", topics: ["lifecycle", "network"] },
+  { name: "gvisor", isolation: "syscall", topics: ["lifecycle", "power", "network"] },
   {
     name: "runc",
     isolation: "container",
-    topics: ["exec", "code", "files", "lifecycle", "network", "bad-input"],
+    topics: ["exec", "code", "files", "lifecycle", "power", "network", "bad-input"],
   },
 ];
 

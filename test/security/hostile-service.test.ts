@@ -208,3 +208,64 @@ test("a sandbox of one's own has a short time-out there, which is renewed, and e
     ]);
   });
 });
+
+/** A service that keeps one sandbox as its protocol says: pauses and connects are answered by what it is. */
+function keeping(): { readonly answer: Answer; state: "running" | "paused" } {
+  const service = {
+    state: "running" as "running" | "paused",
+    answer: ((request, response) => {
+      const route = `${request.method} ${request.url?.split("?")[0]}`;
+      answerFor(route)(request, response);
+    }) as Answer,
+  };
+  const answerFor = (route: string): Answer => {
+    const was = service.state;
+    if (route === "POST /v2/sandboxes") return reply(201, sandbox);
+    if (route === `GET /sandboxes/${id}`) return reply(200, { ...listed, state: was });
+    if (route.endsWith("/pause")) {
+      service.state = "paused";
+      return was === "paused" ? reply(409, { code: 409, message: "paused" }) : reply(204, "");
+    }
+    if (route.endsWith("/connect")) {
+      service.state = "running";
+      return reply(was === "paused" ? 201 : 200, sandbox);
+    }
+    if (route.startsWith("DELETE ")) return reply(204, "");
+    return was === "paused" ? reply(404, { code: 404 }) : reply(204, "");
+  };
+  return service;
+}
+
+test("a pause by the protocol alone: what is paused is not renewed, not ended by its old lifetime, and not used", async () => {
+  const service = keeping();
+  await withService(service.answer, async (driver, asked) => {
+    const lease = { lifetimeMs: 1500, idleTimeoutMs: 1000, detached: false };
+    const machine = await driver.create({ ...spec, lease });
+    const { power } = machine;
+    if (power === undefined) throw new Error("it has no pause");
+    expect(power.keeps).toEqual(["memory", "files"]);
+    await power.pause("files");
+    expect((await refusalOf(power.pause())).code).toBe("conflict");
+    for (const use of [machine.processes(), machine.files.list("/"), machine.setLifetime(1000)])
+      expect((await refusalOf(use)).code).toBe("conflict");
+    expect((await machine.info()).state).toBe("paused");
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    expect(asked.filter((each) => /timeout|refreshes|DELETE/.test(each))).toEqual([]);
+    await power.resume(60_000);
+    expect(await refusalOf(power.resume(60_000))).toMatchObject({ code: "conflict" });
+    expect(asked.filter((each) => each.endsWith("/connect"))).toHaveLength(1);
+    await machine[Symbol.asyncDispose]();
+    expect(await machine.ended).toBe("killed");
+  });
+});
+
+test("a sandbox that its service would pause when its client crashes is refused before anything is asked", async () => {
+  await withService(keeping().answer, async (driver, asked) => {
+    const lease = { lifetimeMs: 60_000, idleTimeoutMs: 0, atLifetimeEnd: "memory" } as const;
+    const refused = driver.create({ ...spec, lease: { ...lease, detached: false } });
+    expect(await refusalOf(refused)).toMatchObject({ code: "unsupported", field: "atLifetimeEnd" });
+    expect(asked).toEqual([]);
+    await driver.create({ ...spec, lease: { ...lease, detached: true } });
+    expect(asked).toEqual(["POST /v2/sandboxes"]);
+  });
+});

@@ -9,6 +9,7 @@ const someSnapshot = {
   template: "base",
   digest: someDigest,
   kept: "memory",
+  sizeBytes: 4096,
   resources: { cpus: 1, memoryMiB: 512, diskMiB: 1024, pids: 128, openFiles: 1024 },
 } as const;
 
@@ -36,6 +37,12 @@ export function imageCases(subject: Subject): void {
       await snapshots.create(newer);
       expect(await snapshots.find("a", one.id)).toEqual(newer);
       expect(await snapshots.find("s1", one.id)).toEqual({ ...older, names: ["b"] });
+      const named = await snapshots.firstNames(["s0", "s1", "s2"]);
+      expect(Object.fromEntries(named)).toEqual({ s1: "b", s2: "a" });
+      const third = { ...newer, id: "s3" };
+      const refused = await refusalOf(snapshots.create(third, { mayTakeOver: false }));
+      expect(refused).toMatchObject({ code: "already-exists", field: "name" });
+      expect((await snapshots.existing(["s3"])).size).toBe(0);
       expect((await refusalOf(snapshots.find("a", two.id))).code).toBe("not-found");
       expect((await refusalOf(snapshots.create(older))).code).toBe("already-exists");
       expect([...(await snapshots.existing(["s1", "s0", "s2"]))].toSorted()).toEqual(["s1", "s2"]);

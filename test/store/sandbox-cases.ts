@@ -175,6 +175,7 @@ export function sandboxCases(subject: Subject): void {
         names: [],
         digest: someDigest,
         kept: "files",
+        sizeBytes: 4096,
         resources: paused.resources,
         createdAt: timeFromNow(0),
       } as const;

@@ -43,7 +43,7 @@ function sandboxTable(sandboxes: readonly SandboxInfo[], now: Date): string {
     sandboxes.map((each) => [
       each.sandboxId,
       each.name,
-      each.driver,
+      each.behind ?? each.driver,
       each.state,
       String(each.cpuCount),
       `${each.memoryMB} MiB`,

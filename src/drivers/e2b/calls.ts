@@ -1,6 +1,9 @@
+import type { z } from "zod";
 import { SandboxError } from "../../core/errors.ts";
+import type { Kept } from "../../core/kept.ts";
 import {
   type ToldSandbox,
+  ownSandbox,
   toldSandbox,
   toldSandboxes,
 } from "../../wire/control/service-answers.ts";
@@ -29,22 +32,55 @@ export function findSandbox(api: Api, id: string): Promise<ToldSandbox> {
   return api.read({ method: "GET", path: `/sandboxes/${id}` }, toldSandbox, "sandbox");
 }
 
+/** The same of a server of ours, which remembers what has ended. */
+export function findOwn(api: Api, id: string): Promise<ToldSandbox> {
+  return api.read({ method: "GET", path: `/cofferdam/v1/sandboxes/${id}` }, ownSandbox, "sandbox");
+}
+
+/** Stops a sandbox and keeps it. Throws `conflict` for one that is paused. */
+export async function pauseSandbox(api: Api, id: string, kept: Kept): Promise<void> {
+  const body = { memory: kept === "memory" };
+  await api.ask({ method: "POST", path: `/sandboxes/${id}/pause`, body });
+}
+
 /** Every sandbox of the key, page by page. */
 export async function* listSandboxes(api: Api): AsyncGenerator<ToldSandbox> {
-  let token: string | undefined;
+  const pages = pagesOf(api, "/v2/sandboxes", {
+    query: { state: "running,paused", limit: String(pageSize) },
+    token: "nextToken",
+    schema: toldSandboxes,
+    what: "list of sandboxes",
+  });
+  for await (const page of pages) yield* page;
+}
+
+interface Pages<T> {
+  readonly query: Readonly<Record<string, string>>;
+  /** The parameter that names the next page. */
+  readonly token: string;
+  readonly schema: z.ZodType<T>;
+  readonly what: string;
+}
+
+/** The pages of a list. Throws `untrusted` for one that does not end. */
+export async function* pagesOf<T>(
+  api: Api,
+  path: string,
+  { query, token, schema, what }: Pages<T>,
+): AsyncGenerator<T> {
+  let next: string | undefined;
   for (let page = 0; page < maxPages; page += 1) {
-    const query = new URLSearchParams({ state: "running,paused", limit: String(pageSize) });
-    if (token !== undefined) query.set("nextToken", token);
-    const { body, nextToken } = await api.ask({
-      method: "GET",
-      path: `/v2/sandboxes?${query.toString()}`,
+    const asked = new URLSearchParams({
+      ...query,
+      ...(next === undefined ? {} : { [token]: next }),
     });
-    const parsed = toldSandboxes.safeParse(body);
-    if (!parsed.success) throw malformedAnswer("list of sandboxes", parsed.error);
-    yield* parsed.data;
-    if (nextToken === undefined) return;
-    if (nextToken === token) throw malformedAnswer("list of sandboxes, which does not end");
-    token = nextToken;
+    const answer = await api.ask({ method: "GET", path: `${path}?${asked.toString()}` });
+    const parsed = schema.safeParse(answer.body);
+    if (!parsed.success) throw malformedAnswer(what, parsed.error);
+    yield parsed.data;
+    if (answer.nextToken === undefined) return;
+    if (answer.nextToken === next) break;
+    next = answer.nextToken;
   }
-  throw malformedAnswer("list of sandboxes, which does not end");
+  throw malformedAnswer(`${what}, which does not end`);
 }

@@ -3,7 +3,7 @@ import type { SandboxSpec } from "../../core/spec.ts";
 import { printable } from "../../wire/connect-errors.ts";
 import type { ToldDriver, ToldEnforcement } from "../../wire/control/service-answers.ts";
 import type { Settings } from "./options.ts";
-import { refuseWhatNoServiceTakes, unsupported } from "./refusals.ts";
+import { keptAtEnd, refuseWhatNoServiceTakes, unsupported } from "./refusals.ts";
 
 /** What a server of ours says that enforces each option, as far as it knows this spec. */
 export function cofferdamEnforcement(
@@ -20,6 +20,13 @@ export function cofferdamEnforcement(
     );
   if (spec.lease.idleTimeoutMs > 0 && spec.lease.idleTimeoutMs < 1000)
     throw unsupported("idleTimeoutMs", "the service counts from 1000 ms", "give it longer");
+  const kept = keptAtEnd(spec.lease);
+  if (kept !== undefined && !behind.pauseKeeps.includes(kept))
+    throw unsupported(
+      "atLifetimeEnd",
+      `the pauses of ${behind.name} keep ${behind.pauseKeeps.join(" or ") || "nothing"}`,
+      "leave it out, or name what they keep",
+    );
   const own = ownValues(spec, settings);
   return behind.enforcement.map((row) => rowOf(row, own));
 }

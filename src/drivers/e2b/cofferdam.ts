@@ -7,20 +7,21 @@ import {
   madeSandbox,
   ownDrivers,
   ownMetrics,
-  ownSandbox,
 } from "../../wire/control/service-answers.ts";
 import { addressBook } from "./address.ts";
 import type { Api } from "./api.ts";
-import { killSandbox, listSandboxes } from "./calls.ts";
+import { findOwn, killSandbox, listSandboxes } from "./calls.ts";
 import { cofferdamEnforcement } from "./cofferdam-enforcement.ts";
 import { setLifetime } from "./cofferdam-lifetime.ts";
+import { snapshotShelf, takeSnapshot } from "./cofferdam-snapshots.ts";
 import { heldSandbox } from "./held.ts";
 import type { Settings } from "./options.ts";
+import { keptAtEnd } from "./refusals.ts";
 import { portTunnels } from "./port-tunnel.ts";
 import type { Service } from "./service.ts";
 
 /** What of a server's drivers is reached through it. */
-const passedOn: readonly Capability[] = ["code", "ports"];
+const passedOn: readonly Capability[] = ["code", "ports", "pause", "snapshot"];
 
 /** A server of ours. Throws `unauthenticated`, and `invalid` for a driver that is not behind it. */
 export async function cofferdamService(
@@ -34,16 +35,17 @@ export async function cofferdamService(
     api.read({ method: "GET", path: "/cofferdam/v1/drivers" }, ownDrivers, "list of drivers");
   const behind = driverBehind(await readDrivers(), settings.behind);
   const addresses = addressBook(settings, apiUrl.protocol === "https:" ? "https:" : "http:");
+  const capabilities = new Set(passedOn.filter((each) => behind.capabilities.includes(each)));
+  const hasSnapshots = capabilities.has("snapshot");
   return {
     version: `cofferdam ${version}, ${behind.name} behind it`,
     notes: [`${api.origin} is trusted for all that it says it enforces`, ...openly(settings)],
-    capabilities: new Set(passedOn.filter((each) => behind.capabilities.includes(each))),
+    capabilities,
     addresses,
     enforcement: (spec) => cofferdamEnforcement(spec, behind, settings),
     check: async () => void (await readDrivers()),
     make: (spec) => make(api, settings, spec),
-    find: (id) =>
-      api.read({ method: "GET", path: `/cofferdam/v1/sandboxes/${id}` }, ownSandbox, "sandbox"),
+    find: (id) => findOwn(api, id),
     list: () => listSandboxes(api),
     metrics: (id) =>
       api.read(
@@ -53,7 +55,11 @@ export async function cofferdamService(
       ),
     openPort: (sandbox) =>
       portTunnels((port) => addresses.addressOf(sandbox, port), sandbox.accessToken),
-    keep: (id, lease) => heldSandbox(api, id, lease?.detached === false ? leaseMs : undefined),
+    keeps: behind.pauseKeeps,
+    takeSnapshot: hasSnapshots ? (id, name) => takeSnapshot(api, id, name) : undefined,
+    shelf: hasSnapshots ? snapshotShelf(api, settings.behind) : undefined,
+    keep: (id, state, lease) =>
+      heldSandbox(api, id, { state, leaseMs: lease?.detached === false ? leaseMs : undefined }),
   };
 }
 
@@ -84,6 +90,7 @@ function driverBehind(drivers: readonly ToldDriver[], wanted: string | undefined
 
 async function make(api: Api, settings: Settings, spec: SandboxSpec): Promise<MadeSandbox> {
   const { lifetimeMs, idleTimeoutMs, detached } = spec.lease;
+  const kept = keptAtEnd(spec.lease);
   const body = {
     templateID: spec.template,
     timeout: Math.ceil(lifetimeMs / 1000),
@@ -93,6 +100,7 @@ async function make(api: Api, settings: Settings, spec: SandboxSpec): Promise<Ma
     resources: spec.resources,
     ...(idleTimeoutMs === 0 ? {} : { idleTimeoutMs: Math.ceil(idleTimeoutMs) }),
     ...(detached ? {} : { leaseMs: settings.leaseMs }),
+    ...(kept === undefined ? {} : { autoPause: true, autoPauseMemory: kept === "memory" }),
     ...(settings.behind === undefined ? {} : { driver: settings.behind }),
   };
   const call = { method: "POST", path: "/cofferdam/v1/sandboxes", body } as const;

@@ -35,7 +35,9 @@ export async function e2b(options: E2bOptions): Promise<Driver> {
     get capabilities() {
       return finder.known()?.capabilities ?? minimal;
     },
-    snapshots: undefined,
+    get snapshots() {
+      return finder.known()?.shelf;
+    },
     async probe() {
       try {
         const service = await finder.find();
@@ -51,7 +53,7 @@ export async function e2b(options: E2bOptions): Promise<Driver> {
       const service = await finder.find();
       service.enforcement(spec);
       const made = await making(api, service, { spec, signal });
-      return serviceMachine(service, made, service.keep(made.id, spec.lease));
+      return serviceMachine(service, made, service.keep(made.id, "running", spec.lease));
     },
     open: async (id) => open(await finder.find(), id),
     list: () => list(() => finder.find()),
@@ -114,7 +116,8 @@ async function open(service: Service, id: string): Promise<Machine> {
     if (!isGone(cause)) throw cause;
     throw new SandboxError("not-found", `there is no sandbox ${id}`, { cause });
   });
-  if (told.state !== "ended") return serviceMachine(service, told, service.keep(id, undefined));
+  const { state } = told;
+  if (state !== "ended") return serviceMachine(service, told, service.keep(id, state, undefined));
   const { message, mend } = endedError(id, reasonOf(told));
   throw new SandboxError("not-found", message, mend === undefined ? {} : { mend });
 }

@@ -3,7 +3,7 @@ import { defaultResources } from "../../core/options.ts";
 import type { Lease, Resources, SandboxSpec } from "../../core/spec.ts";
 import { egressFields } from "./egress.ts";
 import type { Settings } from "./options.ts";
-import { refuseWhatNoServiceTakes, unsupported } from "./refusals.ts";
+import { keptAtEnd, refuseWhatNoServiceTakes, unsupported } from "./refusals.ts";
 
 const limitNames = ["cpus", "memoryMiB", "diskMiB", "pids", "openFiles"] as const;
 const notTold = "the service does not tell";
@@ -65,6 +65,12 @@ function leaseRows(lease: Lease, { leaseMs }: Settings): readonly Enforcement[] 
       "idleTimeoutMs",
       "the service has none, and the client of a detached sandbox may be gone",
       "say 0, or leave out detached",
+    );
+  if (keptAtEnd(lease) !== undefined && !detached)
+    throw unsupported(
+      "atLifetimeEnd",
+      "the service would pause, and not end, a sandbox whose client has crashed",
+      "say detached, or leave it out",
     );
   return [
     {

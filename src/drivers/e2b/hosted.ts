@@ -8,7 +8,7 @@ import { findSandbox, listSandboxes } from "./calls.ts";
 import { egressFields } from "./egress.ts";
 import { hostedEnforcement } from "./hosted-enforcement.ts";
 import type { Settings } from "./options.ts";
-import { unsupported } from "./refusals.ts";
+import { keptAtEnd, unsupported } from "./refusals.ts";
 import { renewedSandbox } from "./renewed.ts";
 import type { Service } from "./service.ts";
 
@@ -19,7 +19,7 @@ export function hostedService(api: Api, settings: Settings): Service {
   return {
     version: `E2B's protocol, version 2, at ${api.origin}`,
     notes: ["the service is trusted for the isolation of its sandboxes"],
-    capabilities: new Set(["code", "egress"]),
+    capabilities: new Set(["code", "egress", "pause"]),
     addresses: addressBook(settings, "https:"),
     enforcement: (spec) => hostedEnforcement(spec, settings),
     check: async () => void (await listSandboxes(api).next()),
@@ -28,18 +28,24 @@ export function hostedService(api: Api, settings: Settings): Service {
     list: () => listSandboxes(api),
     metrics: (id) => metrics(api, id),
     openPort: undefined,
-    keep: (id, lease) => renewedSandbox(api, id, { lease, leaseMs: settings.leaseMs }),
+    keeps: ["memory", "files"],
+    takeSnapshot: undefined,
+    shelf: undefined,
+    keep: (id, state, lease) =>
+      renewedSandbox(api, id, { state, lease, leaseMs: settings.leaseMs }),
   };
 }
 
 async function make(api: Api, settings: Settings, spec: SandboxSpec): Promise<MadeSandbox> {
   const { lifetimeMs, detached } = spec.lease;
+  const kept = keptAtEnd(spec.lease);
   const rightsMs = detached ? lifetimeMs : Math.min(lifetimeMs, settings.leaseMs);
   const body = {
     templateID: spec.template,
     timeout: Math.ceil(rightsMs / 1000),
     metadata: spec.metadata,
     envVars: spec.envs,
+    ...(kept === undefined ? {} : { autoPause: true, autoPauseMemory: kept === "memory" }),
     ...egressFields(spec.egress),
   };
   return api.read({ method: "POST", path: "/v2/sandboxes", body }, madeSandbox, "new sandbox");

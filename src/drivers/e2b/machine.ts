@@ -1,4 +1,5 @@
-import type { Machine, MachineInfo, Reach } from "../../core/driver.ts";
+import type { Machine, MachineInfo, Power, Reach } from "../../core/driver.ts";
+import { SandboxError } from "../../core/errors.ts";
 import { downloads } from "../../guest/downloads.ts";
 import { guestCode } from "../../guest/guest-code.ts";
 import { guestFiles } from "../../guest/guest-files.ts";
@@ -19,9 +20,9 @@ const patienceMs = 3000;
 /** A sandbox of a service as a machine: its agent is reached through the service's proxy. */
 export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper): Machine {
   const { id } = sandbox;
-  const { ended, uses } = keeper;
-  const running = { ended, isPaused: false, admit: () => Promise.resolve() };
-  const line = lifeline(id, running, patienceMs);
+  const { place, uses } = keeper;
+  const { ended } = place;
+  const line = lifeline(id, place, patienceMs);
   const addressOf = (port: number) => service.addresses.addressOf(sandbox, port);
   const way = wayTo(addressOf(agentPort));
   const http = transport(way, line, uses);
@@ -31,7 +32,7 @@ export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper
     for (const each of [http, codeHttp, files]) each.close();
   };
   ended.then(close, close);
-  const { capabilities, openPort } = service;
+  const { capabilities, openPort, takeSnapshot } = service;
   return {
     id,
     files: guestFiles({ transport: http, downloads: files }),
@@ -51,8 +52,8 @@ export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper
       capabilities.has("ports") && openPort !== undefined
         ? portsBy(openPort(sandbox), line, uses)
         : undefined,
-    power: undefined,
-    snapshots: undefined,
+    power: capabilities.has("pause") ? powerOf(service, keeper) : undefined,
+    snapshots: takeSnapshot === undefined ? undefined : { take: (name) => takeSnapshot(id, name) },
     reach: reachOf(service, sandbox),
     ended,
     async [Symbol.asyncDispose]() {
@@ -62,11 +63,26 @@ export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper
   };
 }
 
+function powerOf({ keeps }: Service, keeper: Keeper): Power {
+  return {
+    keeps,
+    async pause(kept = keeps[0]) {
+      if (kept === undefined || !keeps.includes(kept))
+        throw new SandboxError("unsupported", `kept: the service keeps ${keeps.join(" or ")}`, {
+          field: "kept",
+        });
+      await keeper.pause(kept);
+    },
+    resume: (lifetimeMs) => keeper.resume(lifetimeMs),
+  };
+}
+
 /** What a sandbox of a service is to this driver's caller. */
 export function machineInfo(told: ToldSandbox): MachineInfo {
   return {
     id: told.id,
     driver: "e2b",
+    ...(told.driver === undefined ? {} : { behind: told.driver }),
     template: told.template,
     state: told.state === "paused" ? "paused" : "running",
     metadata: told.metadata,

@@ -3,8 +3,10 @@ import type { Lease } from "../../core/spec.ts";
 import { uses } from "../../guest/uses.ts";
 import type { ToldSandbox } from "../../wire/control/service-answers.ts";
 import type { Api } from "./api.ts";
-import { findSandbox, isGone, killSandbox } from "./calls.ts";
+import type { ServiceAnswer } from "./call.ts";
+import { findSandbox, isGone, killSandbox, pauseSandbox } from "./calls.ts";
 import { type Ending, ending, oneAtATime, rest } from "./ending.ts";
+import { type Place, placeOf } from "./place.ts";
 import type { Keeper } from "./service.ts";
 
 /** How often a sandbox of others is looked at. Milliseconds. */
@@ -13,6 +15,7 @@ const lookMs = 20_000;
 const longestTimerMs = 2_147_483_647;
 
 interface Ownership {
+  readonly state: ToldSandbox["state"];
   /** `undefined`: it is somebody else's. */
   readonly lease: Lease | undefined;
   readonly leaseMs: number;
@@ -24,18 +27,37 @@ interface Ownership {
  * One that is this process's own and not detached has a short time-out there, which is renewed while this process lives; its
  * lifetime and idle time-out are kept here.
  */
-export function renewedSandbox(api: Api, id: string, { lease, leaseMs }: Ownership): Keeper {
+export function renewedSandbox(api: Api, id: string, { state, lease, leaseMs }: Ownership): Keeper {
   const over = ending();
-  const sandbox: Kept = { api, id, over, leaseMs };
+  const place = placeOf({ id, ended: over.ended, state, find: () => findSandbox(api, id) });
+  const sandbox: Sandbox = { api, id, over, place, leaseMs };
   if (lease === undefined || lease.detached) {
-    void follow(sandbox, lookMs, () => findSandbox(api, id));
-    return { ...common(sandbox), uses: noUses, completed: (told) => told };
+    void follow(sandbox, lookMs, () => place.look());
+    return {
+      ...common(sandbox),
+      uses: noUses,
+      completed: (told) => told,
+      resume: (lifetimeMs) => resume(sandbox, lifetimeMs),
+    };
   }
-  void follow(sandbox, Math.floor(leaseMs / 3), () => renew(sandbox));
+  void follow(sandbox, Math.floor(leaseMs / 3), () =>
+    place.isPaused ? place.look() : renew(sandbox),
+  );
   const lifetime = deadline(over, lease.lifetimeMs, () => endNow(sandbox));
   const idle = idleClock(sandbox, lease.idleTimeoutMs);
+  const usual = common(sandbox);
   return {
-    ...common(sandbox),
+    ...usual,
+    async pause(kept) {
+      await usual.pause(kept);
+      lifetime.stop();
+      idle.setBusy(true);
+    },
+    async resume(lifetimeMs) {
+      await resume(sandbox, Math.min(lifetimeMs, leaseMs));
+      lifetime.set(lifetimeMs);
+      idle.setBusy(false);
+    },
     uses: uses({ setBusy: idle.setBusy }),
     completed: (told): ToldSandbox => ({
       ...told,
@@ -44,26 +66,38 @@ export function renewedSandbox(api: Api, id: string, { lease, leaseMs }: Ownersh
     }),
     async setLifetime(lifetimeMs) {
       if (over.signal.aborted) throw new SandboxError("lost", `the sandbox ${id} has ended`);
+      await place.admit();
       requireTime(lifetimeMs);
       lifetime.set(lifetimeMs);
     },
   };
 }
 
-interface Kept {
+interface Sandbox {
   readonly api: Api;
   readonly id: string;
   readonly over: Ending;
+  readonly place: Place;
   readonly leaseMs: number;
 }
 
 const noUses = { begin: () => (): void => undefined };
 
-function common({ api, id, over }: Kept): Pick<Keeper, "ended" | "kill" | "setLifetime"> {
+function common({
+  api,
+  id,
+  over,
+  place,
+}: Sandbox): Pick<Keeper, "place" | "kill" | "pause" | "setLifetime"> {
   return {
-    ended: over.ended,
+    place,
+    async pause(kept) {
+      await pauseSandbox(api, id, kept);
+      place.hear("paused");
+    },
     async setLifetime(lifetimeMs) {
       requireTime(lifetimeMs);
+      await place.admit();
       await setTimeoutThere(api, id, Math.ceil(lifetimeMs / 1000));
     },
     kill: oneAtATime(async () => {
@@ -72,6 +106,20 @@ function common({ api, id, over }: Kept): Pick<Keeper, "ended" | "kill" | "setLi
       over.end(wasThere ? "killed" : "runtime-lost");
     }),
   };
+}
+
+/** Connecting resumes what is paused, and says whether it was. Milliseconds. */
+async function resume({ api, id, place }: Sandbox, lifetimeMs: number): Promise<void> {
+  requireTime(lifetimeMs);
+  await place.look();
+  const { status } = place.isPaused ? await connect(api, id, lifetimeMs) : { status: 200 };
+  place.hear("running");
+  if (status !== 201) throw new SandboxError("conflict", `the sandbox ${id} is not paused`);
+}
+
+function connect(api: Api, id: string, lifetimeMs: number): Promise<ServiceAnswer> {
+  const body = { timeout: Math.ceil(lifetimeMs / 1000) };
+  return api.ask({ method: "POST", path: `/sandboxes/${id}/connect`, body });
 }
 
 function requireTime(lifetimeMs: number): void {
@@ -86,7 +134,7 @@ async function setTimeoutThere(api: Api, id: string, seconds: number): Promise<v
 
 /** Acts again and again until the sandbox is gone. Never rejects. */
 async function follow(
-  { over, leaseMs }: Kept,
+  { over, leaseMs }: Sandbox,
   everyMs: number,
   act: () => Promise<unknown>,
 ): Promise<void> {
@@ -104,20 +152,21 @@ async function follow(
 }
 
 /** Lets it live for another lease; what somebody else gave it is not shortened. */
-async function renew({ api, id, leaseMs }: Kept): Promise<void> {
+async function renew({ api, id, leaseMs, place }: Sandbox): Promise<void> {
   const duration = Math.ceil(leaseMs / 1000);
   const path = `/sandboxes/${id}/refreshes`;
   try {
     await api.ask({ method: "POST", path, body: { duration }, isRepeatable: true, waits: true });
   } catch (cause) {
     if (!isGone(cause)) throw cause;
-    await findSandbox(api, id);
-    await setTimeoutThere(api, id, duration);
+    const { state } = await findSandbox(api, id);
+    place.hear(state);
+    if (state === "running") await setTimeoutThere(api, id, duration);
   }
 }
 
 /** Ends it as its own time-out would. */
-async function endNow({ api, id, over }: Kept): Promise<void> {
+async function endNow({ api, id, over }: Sandbox): Promise<void> {
   await setTimeoutThere(api, id, 0).catch((cause: unknown) => {
     if (!isGone(cause)) throw cause;
   });
@@ -129,6 +178,8 @@ interface Deadline {
   at(): number;
   /** Milliseconds from now. */
   set(afterMs: number): void;
+  /** Until it is set again. */
+  stop(): void;
 }
 
 /** Acts at a time that may be moved; when it fails, the time-out at the service does it later. */
@@ -152,12 +203,12 @@ function deadline(over: Ending, afterMs: number, act: () => Promise<void>): Dead
     wind();
   };
   set(afterMs);
-  return { at: () => at, set };
+  return { at: () => at, set, stop: () => clearTimeout(timer) };
 }
 
 /** Ends it when nobody has used it through this process for a while. */
 function idleClock(
-  { api, id, over }: Kept,
+  { api, id, over, place }: Sandbox,
   idleTimeoutMs: number,
 ): { readonly setBusy: (busy: boolean) => void } {
   let timer: NodeJS.Timeout | undefined;
@@ -167,7 +218,7 @@ function idleClock(
   };
   const setBusy = (busy: boolean): void => {
     clearTimeout(timer);
-    if (busy || idleTimeoutMs === 0 || over.signal.aborted) return;
+    if (busy || idleTimeoutMs === 0 || over.signal.aborted || place.isPaused) return;
     timer = setTimeout(() => void end().catch(() => undefined), idleTimeoutMs).unref();
   };
   over.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });

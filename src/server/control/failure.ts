@@ -7,7 +7,9 @@ import type { Answer } from "./operation.ts";
 const mendable: ReadonlySet<ErrorCode> = new Set([
   "invalid",
   "unauthenticated",
+  "denied",
   "not-found",
+  "already-exists",
   "unsupported",
   "exhausted",
   "unavailable",

@@ -44,6 +44,8 @@ export interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
   /** The sandbox that came of it, for the record. */
   readonly sandboxId?: string;
+  /** Of a question that is asked again and again: whether there is more to be heard. One record stands for many. */
+  readonly repeats?: boolean;
 }
 
 /** An operation as the router and the document see it. */

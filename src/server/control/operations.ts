@@ -3,6 +3,7 @@ import { logOperations } from "./logs.ts";
 import type { Operation } from "./operation.ts";
 import { operatorOperations } from "./operator.ts";
 import { ownOperations } from "./own.ts";
+import { ownPowerOperations } from "./own-powers.ts";
 import { ownSandboxOperations } from "./own-sandboxes.ts";
 import { powerOperations } from "./powers.ts";
 import { reportOperations } from "./reports.ts";
@@ -15,6 +16,7 @@ export const operations: readonly Operation[] = [
   ...ownOperations,
   ...operatorOperations,
   ...ownSandboxOperations,
+  ...ownPowerOperations,
   ...reportOperations,
   ...logOperations,
   ...sandboxOperations,

@@ -2,6 +2,7 @@ import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { WireOwnSandbox } from "../../wire/control/answers.ts";
 import { hold, ownLifetime } from "../../wire/control/new-sandbox.ts";
+import { aliasesFor } from "./aliases.ts";
 import {
   type Answer,
   type Call,
@@ -18,9 +19,9 @@ export const ownSandboxOperations: readonly Operation[] = [
   operation(
     "GET /cofferdam/v1/sandboxes/:id",
     { name: "sandbox.get", summary: "say what a sandbox is, or why it has ended" },
-    async ({ store }, call) => {
-      const record = await store.sandboxes.get(sandboxIdIn(call), call.by.tenant.id);
-      return answerOf(store, record);
+    async (control, call) => {
+      const { sandboxes } = control.store;
+      return answerOf(control, await sandboxes.get(sandboxIdIn(call), call.by.tenant.id));
     },
   ),
   operationWith(
@@ -30,11 +31,11 @@ export const ownSandboxOperations: readonly Operation[] = [
       summary: "say that a sandbox is wanted, and wait until it has ended",
       request: hold,
     },
-    async ({ life, ending, store }, call) => {
-      const signal = AbortSignal.any([call.signal, ending]);
-      const { leaseMs, waitMs } = call.body;
-      const request = { leaseMs, waitMs, signal };
-      return answerOf(store, await life.hold(sandboxIdIn(call), call.by.tenant.id, request));
+    async (control, call) => {
+      const signal = AbortSignal.any([call.signal, control.ending]);
+      const request = { ...call.body, signal };
+      const record = await control.life.hold(sandboxIdIn(call), call.by.tenant.id, request);
+      return { ...(await answerOf(control, record)), repeats: record.state !== "ended" };
     },
   ),
   operationWith(
@@ -58,16 +59,23 @@ export const ownSandboxOperations: readonly Operation[] = [
   ),
 ];
 
-async function answerOf(store: Control["store"], record: SandboxRecord): Promise<Answer> {
+/** A sandbox as our own calls tell it, also once it has ended. */
+export async function answerOf(
+  { store, life }: Pick<Control, "store" | "life">,
+  record: SandboxRecord,
+): Promise<Answer> {
   const hasEnded = record.state === "ended";
   const kept = { envdAccessToken: null, trafficAccessToken: null, envs: {} };
   const secrets = hasEnded ? kept : await store.sandboxes.secrets(record.id);
   const { startedAt, endAt, state } = wireListed(record);
   const { driver, endReason, idleTimeoutMs, resources, metadata } = record;
-  const { alias: _, clientID: __, ...told } = wireSandbox(record, secrets);
+  const aliasOf = await aliasesFor(store, [record]);
+  const { clientID: _, ...told } = wireSandbox(record, secrets);
   const body: WireOwnSandbox = {
     ...told,
+    alias: aliasOf(record),
     driver,
+    leaseMs: life.leaseOf(record.id) ?? null,
     state: hasEnded ? "ended" : state,
     endReason,
     startedAt,

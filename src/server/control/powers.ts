@@ -34,7 +34,7 @@ export const powerOperations: readonly Operation[] = [
     },
     async ({ life }, call) => {
       const { tenant } = call.by;
-      const request = { tenant, name: call.body.name ?? undefined };
+      const request = { tenant, name: call.body.name ?? undefined, isNew: false };
       const snapshot = await life.snapshot(sandboxIdIn(call), request);
       return { status: 201, body: wireSnapshot(snapshot, tenant) };
     },

@@ -4,6 +4,7 @@ import type { Authenticated } from "../../store/api-key.ts";
 import type { Log } from "../log.ts";
 import type { Inquiry } from "./inquiry.ts";
 import type { Answer, Operation } from "./operation.ts";
+import { type Repeats, repeats } from "./repeats.ts";
 
 /** A call of the control plane that is over. */
 export interface Done {
@@ -32,9 +33,12 @@ export function recorder(audit: AuditLog, log: Log): Recorder {
     strangers += 1;
     return strangers > strangersPerMinute;
   };
+  const again = repeats();
   return async (done) => {
     if (done.by === undefined && isTooMuch()) return;
-    const written = write(audit, done).catch((cause: unknown) =>
+    const unrecorded = repetition(again, done);
+    if (unrecorded === undefined) return;
+    const written = write(audit, done, unrecorded).catch((cause: unknown) =>
       log("error", "a call could not be recorded", {
         requestId: done.inquiry.requestId,
         error: SandboxError.from(cause).message,
@@ -44,9 +48,20 @@ export function recorder(audit: AuditLog, log: Log): Recorder {
   };
 }
 
+/** How many calls like it its record stands for beside it; `undefined`: a later record stands for it. */
+function repetition(
+  again: Repeats,
+  { operation, by, answer, sandboxId, inquiry }: Done,
+): number | undefined {
+  if (answer.repeats === undefined) return 0;
+  const likeness = JSON.stringify([operation.name, by?.key.id, sandboxId, inquiry.from]);
+  return answer.repeats ? again.count(likeness) : again.end(likeness);
+}
+
 async function write(
   audit: AuditLog,
   { operation, by, answer, sandboxId, inquiry }: Done,
+  unrecorded: number,
 ): Promise<void> {
   await audit.append({
     tenantId: by?.tenant.id ?? null,
@@ -55,6 +70,9 @@ async function write(
     sandboxId: sandboxId ?? null,
     from: inquiry.from,
     result: answer.status < 400 ? "ok" : String(answer.status),
-    details: { requestId: inquiry.requestId },
+    details: {
+      requestId: inquiry.requestId,
+      ...(unrecorded === 0 ? {} : { repeated: String(unrecorded) }),
+    },
   });
 }

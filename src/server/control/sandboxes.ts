@@ -20,6 +20,7 @@ import {
   operation,
   operationWith,
 } from "./operation.ts";
+import { aliasesFor } from "./aliases.ts";
 import { parsedAs } from "./parsed-as.ts";
 import { sandboxIdIn } from "./sandbox-id.ts";
 import { wireDetail, wireListed, wireSandbox } from "./shapes.ts";
@@ -132,10 +133,14 @@ async function list(
     limit: asked.limit,
     ...(asked.nextToken === undefined ? {} : { token: asked.nextToken }),
   });
+  const aliasOf = await aliasesFor(store, page.records);
   const running = await store.sandboxes.count({ ...filter, states: statesOf.running });
   return {
     status: 200,
-    body: page.records.map((record: SandboxRecord) => wireListed(record)),
+    body: page.records.map((record: SandboxRecord) => ({
+      ...wireListed(record),
+      alias: aliasOf(record),
+    })),
     headers: {
       "x-total-running": String(running),
       ...(page.nextToken === undefined ? {} : { "x-next-token": page.nextToken }),

@@ -50,6 +50,7 @@ export function wireListed(record: SandboxRecord): WireListedSandbox {
     cpuCount: Math.ceil(cpus),
     memoryMB: memoryMiB,
     diskSizeMB: diskMiB,
+    driver: record.driver,
     envdVersion: record.agentVersion ?? "",
     metadata: record.metadata,
     volumeMounts: [],

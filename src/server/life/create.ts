@@ -26,7 +26,12 @@ export async function createSandbox(
   const lifetimeMs = lifetimeOf(wish.timeout, tenant.limits);
   const plan = {
     driver,
-    spec: specOf(wish, { lifetimeMs, template: origin.name, resources: origin.resources }),
+    spec: specOf(wish, {
+      lifetimeMs,
+      template: origin.name,
+      resources: origin.resources,
+      fixed: origin.fixed,
+    }),
     secure: wish.secure,
     isPublic: network.allowPublicTraffic,
     row: {
@@ -40,7 +45,11 @@ export async function createSandbox(
     },
   } as const;
   const record = await makeSandbox(parts, plan, asked);
-  if (wish.leaseMs != null) parts.leases.renew(record.id, wish.leaseMs);
+  const sandbox = parts.live.get(record.id);
+  if (wish.leaseMs != null && sandbox !== undefined) {
+    sandbox.leaseMs = wish.leaseMs;
+    parts.leases.renew(record.id, wish.leaseMs);
+  }
   return record;
 }
 
@@ -52,6 +61,8 @@ interface Origin {
   readonly shown: string;
   /** Limits where nobody says. */
   readonly resources: Partial<Resources>;
+  /** Limits whatever anybody says. */
+  readonly fixed: Partial<Resources>;
   /** `null`: any driver, and the server's where nobody says. */
   readonly driver: string | null;
   /** Whether no other driver can use it. */
@@ -70,13 +81,15 @@ async function originOf(parts: LifeParts, { templateID }: Wish, tenant: Tenant):
       name: facts.name,
       shown: facts.name,
       resources: facts.resources,
+      fixed: {},
       driver: known?.defaultDriver ?? null,
       isOfDriver: false,
     };
   const snapshot = await findSnapshot(parts, templateID, tenant);
   if (snapshot !== undefined) {
     const { id, resources, driver } = snapshot;
-    return { name: driverNameOf(id), shown: id, resources, driver, isOfDriver: true };
+    const fixed = { diskMiB: resources.diskMiB };
+    return { name: driverNameOf(id), shown: id, resources, fixed, driver, isOfDriver: true };
   }
   throw new SandboxError("not-found", `template '${templateID.slice(0, 128)}' not found`, {
     field: "templateID",

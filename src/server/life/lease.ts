@@ -166,6 +166,22 @@ async function expireNow(
 
 const retryMs = 2000;
 
+/** Lets a paused one go on, for so long from now. Throws `conflict` for one that runs. */
+export async function resume(
+  parts: LifeParts,
+  id: string,
+  { seconds, tenant }: LeaseRequest,
+): Promise<SandboxRecord> {
+  const lifetimeMs = lifetimeOf(seconds, tenant.limits);
+  const { sandbox } = await presentOf(parts, id, tenant.id);
+  return sandbox.inTurn(async () => {
+    const record = await currentOf(parts, sandbox);
+    if (record.state === "paused")
+      return resumeNow(parts, sandbox, { record, lifetimeMs, anew: false });
+    throw new SandboxError("conflict", `sandbox ${id} is not paused`, { field: "state" });
+  });
+}
+
 /** Does what its time's end does. What fails is tried again: until then it is neither lost nor used. Never rejects. */
 export async function expire(
   parts: LifeParts,

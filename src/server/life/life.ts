@@ -25,6 +25,7 @@ import {
   killSandbox,
   pause,
   presentOf,
+  resume,
   setLifetime,
 } from "./lease.ts";
 import { type LiveSandbox, type LiveSandboxes, liveSandboxes } from "./live.ts";
@@ -35,6 +36,7 @@ import { type Found, lookRound } from "./recovery.ts";
 import { sampleOf, sampler } from "./sampling.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
 import {
+  type NewSnapshot,
   type SnapshotQuery,
   listSnapshots,
   removeSnapshot,
@@ -78,17 +80,16 @@ export interface Life {
   create(wish: Wish, asked: Asked): Promise<SandboxRecord>;
   /** Makes copies of one that runs, each of which comes to be or fails on its own. Throws `conflict`, `unsupported`. */
   fork(id: string, request: ForkRequest): Promise<readonly Forked[]>;
-  /** Makes a template of one that runs. Throws `conflict`, `unsupported`, `already-exists` for a template's name. */
-  snapshot(
-    id: string,
-    request: { readonly tenant: Tenant; readonly name: string | undefined },
-  ): Promise<SnapshotRecord>;
+  /** Makes a template of one that runs. Throws `conflict`, `unsupported`, `already-exists` for a name that is taken. */
+  snapshot(id: string, request: NewSnapshot): Promise<SnapshotRecord>;
   /** The tenant's snapshots on this host, newest first. */
   snapshots(query: SnapshotQuery): Promise<Page<SnapshotRecord>>;
   /** `false`: the tenant has none of this id or name. */
   removeSnapshot(idOrName: string, tenant: Tenant): Promise<boolean>;
   /** Lets it live at least so long from now, and resumes it first where it is paused. */
   connect(id: string, request: ConnectRequest): Promise<Connected>;
+  /** Lets a paused one go on, for so long from now. Throws `conflict` for one that runs. */
+  resume(id: string, request: LeaseRequest): Promise<SandboxRecord>;
   /** Stops it and keeps it. Throws `conflict` for one that is paused, `unsupported`. */
   pause(id: string, request: { readonly tenantId: string; readonly kept: Kept }): Promise<void>;
   /** Lets one that runs live at least so long from now. */
@@ -101,6 +102,8 @@ export interface Life {
     id: string,
     tenantId: string,
   ): Promise<{ readonly record: SandboxRecord; readonly driver: Driver }>;
+  /** How long it lives unless its owner holds it. Milliseconds; `undefined`: it has no owner, or has ended. */
+  leaseOf(id: string): number | undefined;
   /** What it uses now; `undefined`: it is paused. */
   sample(id: string, tenantId: string): Promise<MetricsSample | undefined>;
   /**
@@ -148,6 +151,7 @@ export function life(options: LifeOptions): Life {
     snapshots: (query) => listSnapshots(parts, query),
     removeSnapshot: (idOrName, tenant) => removeSnapshot(parts, idOrName, tenant),
     connect: (id, request) => connect(parts, id, request),
+    resume: (id, request) => resume(parts, id, request),
     pause: (id, request) => pause(parts, id, request),
     extend: (id, request) => extend(parts, id, request),
     setLifetime: (id, request) => setLifetime(parts, id, request),
@@ -156,6 +160,7 @@ export function life(options: LifeOptions): Life {
       const { record } = await presentOf(parts, id, tenantId);
       return { record, driver: driverOf(parts, record) };
     },
+    leaseOf: (id) => live.get(id)?.leaseMs,
     async sample(id, tenantId) {
       const { sandbox } = await presentOf(parts, id, tenantId);
       return sandbox.gate.isOpen ? sampleOf(sandbox) : undefined;

@@ -15,6 +15,8 @@ export interface LiveSandbox {
   readonly machine: Machine;
   readonly startedAt: Date;
   readonly memoryMiB: number;
+  /** How long it lives unless its owner holds it, while it runs. Milliseconds; `undefined`: nobody must hold it. */
+  leaseMs: number | undefined;
   /** Whether its memory is this host's to give: it runs, or is paused with its memory. */
   holdsMemory: boolean;
   /** Whether traffic resumes it when it is paused. */
@@ -104,6 +106,7 @@ function keep(keeping: Keeping, { found, machine, known }: Taking): LiveSandbox 
     over,
     startedAt: new Date(record.startedAt),
     memoryMiB: record.resources.memoryMiB,
+    leaseMs: undefined,
     holdsMemory: true,
     autoResume: record.autoResume,
     accessToken: secrets.envdAccessToken ?? undefined,

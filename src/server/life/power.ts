@@ -9,7 +9,7 @@ import { type LifeParts, noSandbox } from "./parts.ts";
 export const pauseMend =
   "`keepMemory: false` keeps the files alone; pauseKeeps of GET /cofferdam/v1/drivers says what each driver keeps";
 
-type Parts = Pick<LifeParts, "store" | "memory">;
+type Parts = Pick<LifeParts, "store" | "memory" | "leases">;
 
 /** The power to pause. Throws `unsupported` where the machine lacks it, or cannot keep what is to be kept. */
 export function powerOver({ machine }: LiveSandbox, driver: string, kept: Kept): Power {
@@ -101,7 +101,9 @@ async function resume(
     await settle(parts, sandbox);
     throw cause;
   }
-  return await settle(parts, sandbox);
+  const after = await settle(parts, sandbox);
+  if (sandbox.leaseMs !== undefined) parts.leases.renew(sandbox.id, sandbox.leaseMs);
+  return after;
 }
 
 /**
@@ -111,7 +113,7 @@ async function resume(
  * one that runs may go unused at first.
  */
 export async function settle(
-  { store }: Parts,
+  { store }: Pick<Parts, "store">,
   sandbox: LiveSandbox,
   firstIdleMs?: number,
 ): Promise<SandboxRecord> {

@@ -116,8 +116,8 @@ async function adopt(parts: LifeParts, row: SandboxRecord): Promise<"adopted"> {
   if (row.host !== host) await store.sandboxes.setHost([row.id], host);
   const sandbox = live.add({ record: row, secrets }, machine);
   await sandbox.inTurn(() => settle(parts, sandbox, firstIdleMs(row)));
-  const leaseMs = sandbox.gate.isOpen ? markedLease((await machine.info()).metadata) : undefined;
-  if (leaseMs !== undefined) leases.renew(row.id, leaseMs);
+  sandbox.leaseMs = markedLease((await machine.info()).metadata);
+  if (sandbox.leaseMs !== undefined && sandbox.gate.isOpen) leases.renew(row.id, sandbox.leaseMs);
   return "adopted";
 }
 

@@ -15,6 +15,16 @@ export function newSnapshotId(): string {
   return Array.from({ length: 20 }, () => letters[randomInt(letters.length)]).join("");
 }
 
+/** Whether a sandbox's origin may be a snapshot; templates may have such names, too. */
+export function isSnapshotId(text: string): boolean {
+  return /^[a-z0-9]{20}$/.test(text);
+}
+
+/** A name of the store's as its tenant asked for it. */
+export function shownName(name: string): string {
+  return name.endsWith(`:${defaultTag}`) ? name.slice(0, -defaultTag.length - 1) : name;
+}
+
 /** By which its driver knows a server's snapshot; tenants never name one so. */
 export function driverNameOf(snapshotId: string): string {
   return `${driverPrefix}${snapshotId}`;

@@ -17,22 +17,24 @@ import {
   snapshotIdIn,
 } from "./snapshot-name.ts";
 
-interface NewSnapshot {
+export interface NewSnapshot {
   readonly tenant: Tenant;
   readonly name: string | undefined;
+  /** Whether a name that another snapshot has is refused; else it is taken over. */
+  readonly isNew: boolean;
 }
 
-/** Makes a template of a sandbox that runs, which goes on. Throws `conflict` for a paused one, `unsupported`. */
+/** Makes a template of a sandbox that runs, which goes on. Throws `conflict` for a paused one, `unsupported`, `already-exists`. */
 export async function takeSnapshot(
   parts: LifeParts,
   sandboxId: string,
-  { tenant, name }: NewSnapshot,
+  { tenant, name, isNew }: NewSnapshot,
 ): Promise<SnapshotRecord> {
-  const names = name === undefined ? [] : [await freeName(parts, name, tenant)];
+  const names = name === undefined ? [] : [await freeName(parts, name, { tenant, isNew })];
   const taken = await take(parts, sandboxId, tenant);
   const { id, info, record, release } = taken;
   try {
-    return await parts.store.snapshots.create({
+    const row = {
       id,
       tenantId: tenant.id,
       sandboxId,
@@ -42,9 +44,11 @@ export async function takeSnapshot(
       names,
       digest: info.digest,
       kept: info.kept,
+      sizeBytes: info.sizeBytes,
       resources: record.resources,
       createdAt: info.createdAt.toISOString(),
-    });
+    };
+    return await parts.store.snapshots.create(row, { mayTakeOver: !isNew });
   } catch (cause) {
     await dropFiles(parts, record.driver, id);
     throw cause;
@@ -54,11 +58,20 @@ export async function takeSnapshot(
 }
 
 /** A name that no template of the host has: that would be used in its place. */
-async function freeName({ catalog }: LifeParts, asked: string, tenant: Tenant): Promise<string> {
+async function freeName(
+  parts: LifeParts,
+  asked: string,
+  { tenant, isNew }: Pick<NewSnapshot, "tenant" | "isNew">,
+): Promise<string> {
   const name = nameToTake(asked, tenant);
-  if ((await catalog.find(idAskedFor(name))) === undefined) return name;
-  throw new SandboxError("already-exists", `name: ${JSON.stringify(asked)} is a template's`, {
+  const isTemplates = (await parts.catalog.find(idAskedFor(name))) !== undefined;
+  const isTaken =
+    isTemplates || (isNew && (await findSnapshot(parts, asked, tenant)) !== undefined);
+  if (!isTaken) return name;
+  const whose = isTemplates ? "a template's" : "a snapshot's";
+  throw new SandboxError("already-exists", `name: ${JSON.stringify(asked)} is ${whose}`, {
     field: "name",
+    mend: "take another name",
   });
 }
 

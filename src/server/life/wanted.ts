@@ -76,12 +76,14 @@ export interface SpecFacts {
   readonly template: string;
   /** Limits where nobody says. */
   readonly resources: Partial<Resources>;
+  /** Limits whatever anybody says. */
+  readonly fixed: Partial<Resources>;
 }
 
 /** What the driver is asked for. Throws `invalid` with the field as the wire names it. */
 export function specOf(
   wish: Wish,
-  { template, lifetimeMs, resources }: SpecFacts,
+  { template, lifetimeMs, resources, fixed }: SpecFacts,
 ): Omit<SandboxSpec, "id" | "accessToken"> {
   const options: SandboxOptions = {
     template,
@@ -89,7 +91,7 @@ export function specOf(
     detached: true,
     envs: wish.envVars ?? {},
     metadata: { ...metadataOf(wish), [serverMark]: "1", ...leaseOf(wish) },
-    ...(wish.resources == null ? {} : { resources: wish.resources }),
+    ...(wish.resources == null ? {} : { resources: { ...wish.resources, ...fixed } }),
   };
   try {
     const spec = parseSandboxOptions(options, resources);

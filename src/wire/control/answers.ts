@@ -35,6 +35,20 @@ export interface WireSnapshot {
   readonly kept: "memory" | "files";
 }
 
+/** A snapshot as our own calls tell it. */
+export interface WireOwnSnapshot {
+  readonly snapshotID: string;
+  /** Its first name, else its id: usable as a sandbox's `templateID`, as the id is. */
+  readonly name: string;
+  /** The template, or the snapshot's id, that its sandbox was made from. */
+  readonly template: string;
+  readonly driver: string;
+  readonly kept: "memory" | "files";
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly createdAt: string;
+}
+
 /** A sandbox in a list. */
 export interface WireListedSandbox {
   readonly sandboxID: string;
@@ -52,6 +66,8 @@ export interface WireListedSandbox {
   readonly envdVersion: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly volumeMounts: readonly never[];
+  /** Ours. */
+  readonly driver: string;
 }
 
 export interface WireSandboxDetail extends WireListedSandbox {
@@ -67,6 +83,8 @@ export interface WireSandboxDetail extends WireListedSandbox {
 export interface WireOwnSandbox {
   readonly sandboxID: string;
   readonly templateID: string;
+  /** The name of the template, or of the snapshot where it has one. */
+  readonly alias: string;
   readonly driver: string;
   readonly state: "running" | "paused" | "ended";
   /** `null` while it has not ended. */
@@ -75,6 +93,8 @@ export interface WireOwnSandbox {
   readonly endAt: string;
   /** Milliseconds; 0: never. */
   readonly idleTimeoutMs: number;
+  /** How long it lives unless its owner holds it, while it runs. Milliseconds; `null`: nobody must. */
+  readonly leaseMs: number | null;
   readonly resources: Resources;
   readonly metadata: Readonly<Record<string, string>>;
   readonly envdVersion: string;

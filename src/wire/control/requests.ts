@@ -52,6 +52,11 @@ export const newSnapshot: z.ZodType<{ readonly name?: string | null | undefined 
   name: z.string().min(1).max(128).nullish(),
 });
 
+/** `POST /cofferdam/v1/sandboxes/{id}/snapshots`. */
+export const ownSnapshot: z.ZodType<{ readonly name: string }> = z.object({
+  name: z.string().min(1).max(128),
+});
+
 export interface ForkRequest {
   readonly count: number;
   /** Seconds from now. */

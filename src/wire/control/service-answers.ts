@@ -1,5 +1,6 @@
 import { z } from "zod";
-import type { MachineMetrics } from "../../core/driver.ts";
+import type { MachineMetrics, SnapshotInfo } from "../../core/driver.ts";
+import type { Kept } from "../../core/kept.ts";
 import type { Resources } from "../../core/spec.ts";
 
 /** What a client needs to use a sandbox that a service has made. */
@@ -23,6 +24,10 @@ export interface ToldSandbox extends MadeSandbox {
   readonly idleTimeoutMs: number;
   readonly resources: Resources;
   readonly metadata: Readonly<Record<string, string>>;
+  /** The driver behind a server of ours; `undefined`: it is not told. */
+  readonly driver: string | undefined;
+  /** How long it lives unless its owner holds it. Milliseconds; `undefined`: nobody must. */
+  readonly leaseMs: number | undefined;
 }
 
 /** A driver of a server of ours. */
@@ -30,6 +35,8 @@ export interface ToldDriver {
   readonly name: string;
   readonly isolation: string;
   readonly capabilities: readonly string[];
+  /** What its pauses can keep, the most first. */
+  readonly pauseKeeps: readonly Kept[];
   readonly isDefault: boolean;
   readonly enforcement: readonly ToldEnforcement[];
 }
@@ -53,8 +60,10 @@ export interface ToldError {
 const id = z.string().regex(/^i[a-z0-9]{20}$/);
 const name = z.string().min(1).max(512);
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
+const driver = z.string().regex(/^[a-z0-9-]{1,64}$/);
 const amount = z.number().nonnegative();
 const metadata = z.record(z.string().max(65_536), z.string().max(65_536));
+const kept = z.enum(["memory", "files"]);
 const version = z.string().max(64);
 
 /** A secret that may stand in a header; absent, empty and `null` are the same. */
@@ -104,6 +113,7 @@ export const toldSandbox: z.ZodType<ToldSandbox> = z
     memoryMB: amount,
     diskSizeMB: amount.nullish(),
     metadata: metadata.nullish(),
+    driver: driver.nullish(),
   })
   .transform((told) => ({
     ...madeOf(told),
@@ -121,6 +131,8 @@ export const toldSandbox: z.ZodType<ToldSandbox> = z
       openFiles: 0,
     },
     metadata: told.metadata ?? {},
+    driver: told.driver ?? undefined,
+    leaseMs: undefined,
   }));
 
 export const toldSandboxes: z.ZodType<readonly ToldSandbox[]> = z.array(toldSandbox).max(1000);
@@ -138,6 +150,9 @@ export const ownSandbox: z.ZodType<ToldSandbox> = z
   .object({
     ...access,
     templateID: name,
+    alias: name.nullish(),
+    driver,
+    leaseMs: amount.nullish(),
     state: z.enum(["running", "paused", "ended"]),
     endReason: z.string().max(4096).nullable(),
     startedAt: time,
@@ -148,7 +163,9 @@ export const ownSandbox: z.ZodType<ToldSandbox> = z
   })
   .transform((told) => ({
     ...madeOf(told),
-    template: told.templateID,
+    template: told.alias ?? told.templateID,
+    driver: told.driver,
+    leaseMs: told.leaseMs ?? undefined,
     state: told.state,
     endReason: told.endReason ?? undefined,
     startedAt: told.startedAt,
@@ -157,6 +174,23 @@ export const ownSandbox: z.ZodType<ToldSandbox> = z
     resources: told.resources,
     metadata: told.metadata,
   }));
+
+/** A snapshot of a server of ours. */
+export interface ToldSnapshot extends SnapshotInfo {
+  readonly driver: string;
+}
+
+export const ownSnapshot: z.ZodType<ToldSnapshot> = z.object({
+  name,
+  template: name,
+  driver,
+  kept,
+  digest: z.string().regex(/^sha256:[0-9a-f]{64}$/),
+  sizeBytes: amount,
+  createdAt: time,
+});
+
+export const ownSnapshots: z.ZodType<readonly ToldSnapshot[]> = z.array(ownSnapshot).max(1000);
 
 /** Readings, oldest first. */
 export const toldMetrics: z.ZodType<readonly MachineMetrics[]> = z
@@ -208,6 +242,7 @@ export const ownDrivers: z.ZodType<readonly ToldDriver[]> = z
       name,
       isolation: z.string().max(32),
       capabilities: z.array(z.string().max(32)).max(32),
+      pauseKeeps: z.array(kept).max(2).default([]),
       isDefault: z.boolean(),
       enforcement: z
         .array(
