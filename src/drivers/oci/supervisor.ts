@@ -1,15 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
 import { z } from "zod";
 import { type ErrorCode, SandboxError, meanings } from "../../core/errors.ts";
 import { cancelled } from "../../core/validate.ts";
-import { fileError } from "../../images/file-errors.ts";
-import { nativeFile } from "../../images/native.ts";
+import { launch } from "./launch.ts";
 import type { MachinePlaces } from "./layout.ts";
-
-/** The host's own tools and nothing of the caller's environment. */
-const environment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
-const maxLineBytes = 256 * 1024;
 
 const refused = z.object({
   ok: z.literal(false),
@@ -53,9 +46,7 @@ export async function resumeMachine(places: MachinePlaces, lifetimeMs: number): 
 
 /** Removes a paused machine that has no supervisor. Throws `conflict` when it is not paused. */
 export async function discardMachine(places: MachinePlaces): Promise<void> {
-  const child = start(["discard", places.plan], undefined);
-  const line = await firstLine(child);
-  await exited(child);
+  const line = await lastWords(["discard", places.plan]);
   const said = line === undefined ? undefined : parsed(discarded, line);
   if (said?.ok === true) return;
   throw said === undefined ? wordless() : failure(said.error);
@@ -66,29 +57,25 @@ async function supervise(
   places: MachinePlaces,
   signal: AbortSignal | undefined,
 ): Promise<Supervision> {
-  const child = start(words, places.supervisorLog);
-  const terminate = (): boolean => child.kill("SIGTERM");
+  const launched = launch(words, places.supervisorLog);
+  const terminate = (): void => launched.terminate();
   if (signal?.aborted === true) terminate();
   signal?.addEventListener("abort", terminate, { once: true });
   try {
-    const line = await firstLine(child);
+    const line = await launched.firstLine();
     const said = line === undefined ? undefined : parsed(answer, line);
-    if (said?.ok === true) return { exited: () => exited(child) };
-    await exited(child);
+    if (said?.ok === true) return { exited: () => launched.exited() };
+    await launched.exited();
     if (signal?.aborted === true) throw cancelled(signal);
     throw said === undefined ? wordless() : failure(said.error);
   } finally {
     signal?.removeEventListener("abort", terminate);
-    child.stdout?.destroy();
-    child.unref();
   }
 }
 
 /** Ends and removes what dead supervisors left below the state directory. Returns the ids. */
 export async function sweepMachines(stateDir: string): Promise<readonly string[]> {
-  const child = start(["sweep", stateDir], undefined);
-  const line = await firstLine(child);
-  await exited(child);
+  const line = await lastWords(["sweep", stateDir]);
   if (line === undefined)
     throw new SandboxError("internal", "the supervisor could not sweep", {
       mend: "run it as root",
@@ -96,49 +83,12 @@ export async function sweepMachines(stateDir: string): Promise<readonly string[]
   return parsed(swept, line).removed;
 }
 
-function start(words: readonly string[], log: string | undefined): ChildProcess {
-  const program = nativeFile("supervisor");
-  let complaints: number | "ignore" = "ignore";
-  try {
-    if (log !== undefined) complaints = openSync(log, "a", 0o600);
-    return spawn(program, words, {
-      env: environment,
-      cwd: "/",
-      detached: true,
-      stdio: ["ignore", "pipe", complaints],
-    });
-  } catch (error) {
-    throw fileError(error, "start the supervisor");
-  } finally {
-    if (typeof complaints === "number") closeSync(complaints);
-  }
-}
-
-/** The child's first line, bounded; `undefined` when it ends before. */
-function firstLine(child: ChildProcess): Promise<string | undefined> {
-  return new Promise((resolve, reject) => {
-    let held = "";
-    child.once("error", (cause) => {
-      const message = `the supervisor cannot be started: ${cause.message}`;
-      reject(new SandboxError("internal", message, { cause }));
-    });
-    child.stdout?.setEncoding("utf8");
-    child.stdout?.on("data", (chunk: string) => {
-      held += chunk;
-      const end = held.indexOf("\n");
-      if (end >= 0) resolve(held.slice(0, end));
-      else if (held.length > maxLineBytes) resolve(undefined);
-    });
-    child.stdout?.once("close", () => resolve(undefined));
-  });
-}
-
-function exited(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
-  child.ref();
-  return new Promise((resolve) => {
-    child.once("exit", () => resolve());
-  });
+/** What one that makes no machine says before it exits. */
+async function lastWords(words: readonly string[]): Promise<string | undefined> {
+  const launched = launch(words, undefined);
+  const line = await launched.firstLine();
+  await launched.exited();
+  return line;
 }
 
 function parsed<T>(schema: z.ZodType<T>, line: string): T {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/launcher"
 	"cofferdam/supervisor/machine"
 	"cofferdam/supervisor/plan"
 	"cofferdam/supervisor/sweep"
@@ -43,11 +44,13 @@ func command(words []string) int {
 		return discard(words[1])
 	case len(words) == 2 && words[0] == "sweep":
 		return sweepUp(words[1])
+	case len(words) == 1 && words[0] == "launcher":
+		return launch()
 	case len(words) == 1 && words[0] == "version":
 		fmt.Println(version)
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> | discard <plan.json> | sweep <state directory> | version")
+	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> | discard <plan.json> | sweep <state directory> | launcher | version")
 	return 64
 }
 
@@ -122,6 +125,19 @@ func create(path string, makeIt maker, terminated <-chan os.Signal) (*machine.Ma
 		return nil, failure.New(failure.Cancelled, "the creation was cancelled")
 	}
 	return made, err
+}
+
+// launch starts further supervisors for whoever started this one.
+func launch() int {
+	program, err := os.Executable()
+	if err == nil {
+		err = launcher.Serve(program, os.Stdin, os.Stdout)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "supervisor: "+err.Error())
+		return 1
+	}
+	return 0
 }
 
 func sweepUp(stateDir string) int {
