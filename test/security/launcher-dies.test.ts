@@ -4,7 +4,6 @@ import { expect, test } from "vitest";
 import { createSandbox } from "../../src/core/create.ts";
 import { runc } from "../../src/drivers/runc/index.ts";
 
-
 const stateDir = process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam";
 
 /** The process that starts supervisors for this one. */

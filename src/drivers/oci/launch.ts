@@ -3,16 +3,7 @@ import { closeSync, openSync } from "node:fs";
 import { SandboxError } from "../../core/errors.ts";
 import { fileError } from "../../images/file-errors.ts";
 import { nativeFile } from "../../images/native.ts";
-import { type Launcher, startLauncher } from "./launcher.ts";
-
-/** A supervisor that was started. It keeps this process alive only while something of it is awaited. */
-export interface Launched {
-  /** What it says first, bounded; `undefined` when it ends before. Throws `internal` when it cannot be started. */
-  firstLine(): Promise<string | undefined>;
-  exited(): Promise<void>;
-  /** Has it undo what it has begun. */
-  terminate(): void;
-}
+import { type Launched, type Launcher, startLauncher } from "./launcher.ts";
 
 /** The host's own tools and nothing of the caller's environment. */
 const environment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };

@@ -6,7 +6,15 @@ import { SandboxError } from "../../core/errors.ts";
 import { systemCode } from "../../images/file-errors.ts";
 import { parseJson } from "../../wire/json.ts";
 import { lineDecoder } from "../../wire/lines.ts";
-import type { Launched } from "./launch.ts";
+
+/** A supervisor that was started. It keeps this process alive only while something of it is awaited. */
+export interface Launched {
+  /** What it says first, bounded; `undefined` when it ends before. Throws `internal` when it cannot be started. */
+  firstLine(): Promise<string | undefined>;
+  exited(): Promise<void>;
+  /** Has it undo what it has begun. */
+  terminate(): void;
+}
 
 /** A small process that starts supervisors for this one. It ends with this one; supervisors stay. */
 export interface Launcher {

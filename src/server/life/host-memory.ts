@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { SandboxError } from "../../core/errors.ts";
 
 /** The memory that this host has left for sandboxes. */
@@ -8,7 +8,7 @@ export interface HostMemory {
    * both take the last. `isPromised`: `promisedMiB` counts it already. Throws `unavailable` when the host has not the memory
    * that one more sandbox may come to use.
    */
-  reserve(memoryMiB: number, options?: { readonly isPromised: boolean }): Promise<Disposable>;
+  reserve(memoryMiB: number, options?: { readonly isPromised: boolean }): Disposable;
 }
 
 export interface HostMemoryOptions {
@@ -16,8 +16,8 @@ export interface HostMemoryOptions {
   readonly promisedMiB: () => number;
   /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
   readonly overcommit: number | undefined;
-  /** Reads what the kernel says of the host's memory; default `/proc/meminfo`. */
-  readonly meminfo?: () => Promise<string>;
+  /** Reads what the kernel says of the host's memory; default `/proc/meminfo`, which takes less time than to wait for it. */
+  readonly meminfo?: () => string;
 }
 
 /** What the host keeps for itself. */
@@ -26,13 +26,13 @@ const reserveMiB = 256;
 export function hostMemory({
   promisedMiB,
   overcommit = Infinity,
-  meminfo = () => readFile("/proc/meminfo", "utf8"),
+  meminfo = () => readFileSync("/proc/meminfo", "utf8"),
 }: HostMemoryOptions): HostMemory {
   let setAsideMiB = 0;
   let promisedAsideMiB = 0;
   return {
-    async reserve(memoryMiB, { isPromised } = { isPromised: false }) {
-      const { totalMiB, availableMiB } = memoryIn(await meminfo());
+    reserve(memoryMiB, { isPromised } = { isPromised: false }) {
+      const { totalMiB, availableMiB } = memoryIn(meminfo());
       const leftMiB = availableMiB - reserveMiB - setAsideMiB;
       if (memoryMiB > leftMiB)
         throw tooLittle(`this host has ${Math.max(0, Math.floor(leftMiB))} MiB left`, memoryMiB);

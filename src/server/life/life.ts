@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { AuditLog } from "../../audit/audit-log.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Driver } from "../../core/driver.ts";
@@ -35,6 +36,7 @@ import type { LifeParts } from "./parts.ts";
 import { type Found, lookRound } from "./recovery.ts";
 import { sampleOf, sampler } from "./sampling.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
+import { turnstile } from "./turnstile.ts";
 import {
   type NewSnapshot,
   type SnapshotQuery,
@@ -192,6 +194,9 @@ export function life(options: LifeOptions): Life {
   };
 }
 
+/** More are told to come again: a client gives up by then. */
+const mostWaiting = 500;
+
 function partsOf(options: LifeOptions): LifeParts {
   const { store, log, memoryOvercommit: overcommit } = options;
   const live = liveSandboxes({
@@ -201,9 +206,10 @@ function partsOf(options: LifeOptions): LifeParts {
     sweep: (driver) => sweepLost(parts, driver),
   });
   const memory = hostMemory({ promisedMiB: () => promisedMiB(live), overcommit });
+  const entrance = turnstile({ places: 4 * availableParallelism(), waiting: mostWaiting });
   const leases = ownerLeases((id) => void endOwnerless(live.get(id), log));
   const sets = { making: new Set<string>(), taking: new Set<string>() };
-  const parts: LifeParts = { ...options, live, leases, memory, ...sets };
+  const parts: LifeParts = { ...options, live, leases, memory, turnstile: entrance, ...sets };
   return parts;
 }
 

@@ -3,9 +3,9 @@ import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { Authenticated } from "../../store/api-key.ts";
 import type { NewSandbox as NewRow, SandboxRecord } from "../../store/sandbox-record.ts";
-import { requireHostDisk } from "./host-disk.ts";
 import { begin } from "./live.ts";
 import type { LifeParts } from "./parts.ts";
+import { roomFor } from "./room.ts";
 import { newSandboxId, newToken } from "./secrets.ts";
 import { requireEnforced } from "./wanted.ts";
 
@@ -45,8 +45,9 @@ export async function makeSandbox(
   const accessToken = secure ? newToken() : "";
   const spec = { ...planned, id, accessToken };
   requireEnforced(spec, driver);
-  await requireHostDisk(parts.stateDir, spec.resources.diskMiB);
-  using _ = await parts.memory.reserve(spec.resources.memoryMiB);
+  const { memoryMiB, diskMiB } = spec.resources;
+  const wanted = { tenantId: by.tenant.id, memoryMiB, isPromised: false, diskMiB, signal };
+  using _ = await roomFor(parts, wanted);
   const now = Date.now();
   const { lifetimeMs } = spec.lease;
   const secrets = {

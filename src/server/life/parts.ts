@@ -7,6 +7,7 @@ import type { HostMemory } from "./host-memory.ts";
 import type { LiveSandboxes } from "./live.ts";
 import type { OwnerLeases } from "./owner-leases.ts";
 import type { TemplateCatalog } from "./template-catalog.ts";
+import type { Turnstile } from "./turnstile.ts";
 
 /** What the keeper of sandboxes works with. */
 export interface LifeParts {
@@ -25,6 +26,8 @@ export interface LifeParts {
   readonly domain: string;
   readonly live: LiveSandboxes;
   readonly memory: HostMemory;
+  /** Through which go those that are made or resumed: each wants all of its memory, and most of a processor, at once. */
+  readonly turnstile: Turnstile;
   readonly leases: OwnerLeases;
   /** Ids of sandboxes that are being made now. */
   readonly making: Set<string>;

@@ -4,12 +4,13 @@ import type { Kept } from "../../core/kept.ts";
 import type { SandboxMove, SandboxRecord } from "../../store/sandbox-record.ts";
 import { type LiveSandbox, begin, rest } from "./live.ts";
 import { type LifeParts, noSandbox } from "./parts.ts";
+import { roomFor } from "./room.ts";
 
 /** In the words of E2B's clients. */
 export const pauseMend =
   "`keepMemory: false` keeps the files alone; pauseKeeps of GET /cofferdam/v1/drivers says what each driver keeps";
 
-type Parts = Pick<LifeParts, "store" | "memory" | "leases">;
+type Parts = Pick<LifeParts, "store" | "memory" | "leases" | "turnstile" | "stateDir">;
 
 /** The power to pause. Throws `unsupported` where the machine lacks it, or cannot keep what is to be kept. */
 export function powerOver({ machine }: LiveSandbox, driver: string, kept: Kept): Power {
@@ -85,7 +86,10 @@ async function resume(
 ): Promise<SandboxRecord> {
   const { kept, driver, resources } = record;
   const power = powerOver(sandbox, driver, anew ? "files" : (kept ?? "memory"));
-  using _ = await parts.memory.reserve(resources.memoryMiB, { isPromised: sandbox.holdsMemory });
+  const { tenantId, holdsMemory: isPromised } = sandbox;
+  const { memoryMiB } = resources;
+  const wanted = { tenantId, memoryMiB, isPromised, diskMiB: 0, signal: undefined };
+  using _ = await roomFor(parts, wanted);
   await parts.store.sandboxes.move(sandbox.id, {
     from: "paused",
     to: "resuming",

@@ -88,7 +88,7 @@ export interface Taken {
 export async function take(parts: LifeParts, sandboxId: string, tenant: Tenant): Promise<Taken> {
   const { sandbox, record: before } = await presentOf(parts, sandboxId, tenant.id);
   requireSnapshots(sandbox, before);
-  await requireHostDisk(parts.stateDir, before.resources.diskMiB);
+  requireHostDisk(parts.stateDir, before.resources.diskMiB);
   const id = newSnapshotId();
   const release = (): void => void parts.taking.delete(id);
   parts.taking.add(id);
