@@ -46,11 +46,7 @@ func newServer(handler http.Handler) *http.Server {
 }
 
 // serveChannel is the agent's life in a machine: it ends with the channel, or when the host is silent for too long.
-func serveChannel() error {
-	host, err := channel.Open()
-	if err != nil {
-		return err
-	}
+func serveChannel(host *channel.Channel) error {
 	first, file, err := host.Receive()
 	if err != nil {
 		return fmt.Errorf("wait for the set-up: %w", err)
@@ -69,13 +65,13 @@ func serveChannel() error {
 		return err
 	}
 	noteBoot()
-	limitNamespaces()
 	if !current.Sudo {
 		if err := forgoCapabilities(); err != nil {
 			return err
 		}
 	}
 	if current.NoNewPrivileges {
+		limitNamespaces()
 		if err := limitNetlink(); err != nil {
 			return err
 		}

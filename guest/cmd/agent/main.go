@@ -8,11 +8,16 @@ import (
 	"path/filepath"
 	"runtime/debug"
 
+	"cofferdam/guest/boot"
+	"cofferdam/guest/channel"
 	"cofferdam/guest/elevate"
 	"cofferdam/guest/settings"
 )
 
 func main() {
+	if boot.First() {
+		serveMachine()
+	}
 	if filepath.Base(os.Args[0]) == "sudo" {
 		os.Exit(elevate.Client(os.Args[1:]))
 	}
@@ -30,10 +35,35 @@ func main() {
 	if *listen != "" {
 		err = serveSocket(*listen, []byte(*setup))
 	} else {
-		err = serveChannel()
+		err = serveHost()
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "agent: "+err.Error())
 		os.Exit(1)
 	}
+}
+
+func serveHost() error {
+	host, err := channel.Open()
+	if err != nil {
+		return err
+	}
+	return serveChannel(host)
+}
+
+// serveMachine is the life of a kernel's first process. It does not return: with it, the machine ends.
+func serveMachine() {
+	debug.SetGCPercent(50)
+	debug.SetMemoryLimit(64 << 20)
+	ours, err := boot.Start()
+	if err == nil {
+		err = forgo(tracing)
+	}
+	if err == nil {
+		err = serveChannel(channel.New(ours))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "agent: "+err.Error())
+	}
+	boot.PowerOff()
 }
