@@ -42,13 +42,42 @@ module.exports = {
       name: "a driver never uses another driver",
       severity: "error",
       from: { path: "^src/drivers/([^/]+)/" },
-      to: { path: "^src/drivers/", pathNot: ["^src/drivers/$1/", "^src/drivers/oci/"] },
+      to: {
+        path: "^src/drivers/",
+        pathNot: [
+          "^src/drivers/$1/",
+          "^src/drivers/local/",
+          "^src/drivers/oci/",
+          "^src/drivers/microvm/",
+        ],
+      },
     },
     {
       name: "only runc and gvisor use oci",
       severity: "error",
       from: { path: "^src/drivers/", pathNot: "^src/drivers/(oci|runc|gvisor)/" },
       to: { path: inside("drivers/oci") },
+    },
+    {
+      name: "only firecracker and qemu use microvm",
+      severity: "error",
+      from: { path: "^src/drivers/", pathNot: "^src/drivers/(microvm|firecracker|qemu)/" },
+      to: { path: inside("drivers/microvm") },
+    },
+    {
+      name: "local is for drivers of this host's own machines",
+      severity: "error",
+      from: {
+        path: "^src/drivers/",
+        pathNot: "^src/drivers/(local|oci|runc|gvisor|microvm|firecracker|qemu)/",
+      },
+      to: { path: inside("drivers/local") },
+    },
+    {
+      name: "local uses no driver",
+      severity: "error",
+      from: { path: inside("drivers/local") },
+      to: { path: "^src/drivers/", pathNot: inside("drivers/local") },
     },
     {
       name: "the library knows drivers by their list alone",

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { root } from "./root.mjs";
 
-const listFile = join(root, "src/drivers/oci/known-escapes.json");
+const listFile = join(root, "src/drivers/local/known-escapes.json");
 const known = JSON.parse(readFileSync(listFile, "utf8"));
 
 /** The oldest gVisor that the driver takes, as `20240729.0`. */

@@ -1,6 +1,6 @@
 import type { RawRuntime } from "../bench/raw-runtime.ts";
 import { SandboxError } from "../core/errors.ts";
-import { runtimeFinder } from "../drivers/oci/runtime.ts";
+import { runtimeFinder } from "../drivers/local/runtime.ts";
 
 /** How a driver's runtime is called without us. */
 interface Call {

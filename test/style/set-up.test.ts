@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { expect, test } from "vitest";
-import { judgeVersion } from "../../src/drivers/oci/versions.ts";
+import { judgeVersion } from "../../src/drivers/local/versions.ts";
 
 const versions = [
   "1.0.0-rc6",

@@ -1,6 +1,6 @@
 import type { ContainerFacts, Preset } from "./preset.ts";
-import { mountPoint } from "./layout.ts";
-import { type ProcessLimits, processLimits } from "./process-limits.ts";
+import { mountPoint } from "../local/layout.ts";
+import { type ProcessLimits, processLimits } from "../local/process-limits.ts";
 
 /** What the agent finds as its environment; nothing of the host's. */
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];

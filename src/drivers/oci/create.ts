@@ -1,26 +1,22 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { stat } from "node:fs/promises";
-import { dirname } from "node:path";
+import { mkdirSync, writeFileSync } from "node:fs";
 import type { Machine } from "../../core/driver.ts";
-import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
-import { invalid, notAborted } from "../../core/validate.ts";
+import { notAborted } from "../../core/validate.ts";
 import { dialSocket } from "../../guest/access.ts";
 import { agentMachine } from "../../guest/machine.ts";
 import { blankDisk } from "../../images/blank-disk.ts";
-import { fileError, isMissing, systemCode } from "../../images/file-errors.ts";
-import { guestLayer } from "../../images/guest-layer.ts";
+import { fileError } from "../../images/file-errors.ts";
+import { claimDirectory, knownGuestLayer, machineIdOf, undoClaim } from "../local/claim.ts";
+import { type MachineFacts, readEndNote } from "../local/facts.ts";
+import { type IdRange, releaseIds, reserveIds } from "../local/id-ranges.ts";
+import { type MachinePlaces, controlGroup, machinePlaces } from "../local/layout.ts";
+import { noteMaker } from "../local/maker.ts";
+import { restingMachine } from "../local/resting.ts";
+import { type Origin, takeSnapshot } from "../local/snapshots.ts";
+import { superviseMachine } from "../local/supervisor.ts";
 import { bundleConfig } from "./bundle.ts";
-import { type MachineFacts, readEndNote } from "./facts.ts";
-import { type IdRange, releaseIds, reserveIds } from "./id-ranges.ts";
-import { type MachinePlaces, controlGroup, machinePlaces } from "./layout.ts";
-import { isMachineId, newMachineId } from "./machine-id.ts";
-import { noteMaker } from "./maker.ts";
 import { type MachineParts, machinePlan } from "./plan.ts";
 import type { Preset } from "./preset.ts";
-import { restingMachine } from "./resting.ts";
-import { type Origin, takeSnapshot } from "./snapshots.ts";
-import { superviseMachine, sweepMachines } from "./supervisor.ts";
 
 export interface Creation {
   readonly preset: Preset;
@@ -67,7 +63,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     notAborted(signal);
     return machine;
   } catch (error) {
-    await undo(places, idRange);
+    await undoClaim(places, idRange);
     throw fileError(error, "make a sandbox");
   }
 }
@@ -105,41 +101,6 @@ function factsOf(preset: Preset, { template, metadata, resources }: SandboxSpec)
   return { version: 1, driver: preset.name, template, metadata, resources };
 }
 
-/** The id that the spec names, or a new one. Throws `invalid` for what is no id. */
-function machineIdOf({ id }: SandboxSpec): string {
-  if (id === undefined) return newMachineId();
-  if (isMachineId(id)) return id;
-  throw invalid("id", "an id is i and 20 lower-case letters and digits");
-}
-
-/**
- * Makes the machine's directory, which only one of all who want its id does. Throws `already-exists`.
- *
- * Small files on a local disk are written at once, which takes less time than handing each to another thread.
- */
-function claimDirectory(places: MachinePlaces): void {
-  try {
-    makeDirectory(places);
-  } catch (error) {
-    if (systemCode(error) !== "EEXIST") throw fileError(error, "make a sandbox");
-    throw new SandboxError("already-exists", `there is a sandbox ${places.id}`, {
-      field: "id",
-      cause: error,
-    });
-  }
-}
-
-function makeDirectory(places: MachinePlaces): void {
-  try {
-    mkdirSync(places.directory, { mode: 0o700 });
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    mkdirSync(places.stateDir, { recursive: true, mode: 0o711 });
-    mkdirSync(dirname(places.directory), { recursive: true, mode: 0o700 });
-    mkdirSync(places.directory, { mode: 0o700 });
-  }
-}
-
 function write(preset: Preset, parts: MachineParts): void {
   const { spec, places, idRange } = parts;
   const { id, stateDir, userNamespace } = places;
@@ -152,33 +113,4 @@ function write(preset: Preset, parts: MachineParts): void {
 
 function writeJson(file: string, value: unknown): void {
   writeFileSync(file, JSON.stringify(value), { mode: 0o600 });
-}
-
-/** Most often the supervisor has undone everything; what it could not is swept. */
-async function undo(places: MachinePlaces, idRange: IdRange | undefined): Promise<void> {
-  if (existsSync(places.lock)) await sweepMachines(places.stateDir);
-  else rmSync(places.directory, { recursive: true, force: true });
-  if (idRange !== undefined) await releaseIds(idRange);
-}
-
-/** Guest layers by state directory, so that a machine costs one `stat` for it. */
-const layers: Map<string, Promise<string>> = new Map();
-
-async function knownGuestLayer(stateDir: string): Promise<string> {
-  const earlier = layers.get(stateDir);
-  if (earlier !== undefined && (await isThere(earlier))) return earlier;
-  const layer = guestLayer(stateDir);
-  layers.set(stateDir, layer);
-  layer.catch(() => layers.delete(stateDir));
-  return layer;
-}
-
-async function isThere(layer: Promise<string>): Promise<boolean> {
-  try {
-    await stat(await layer);
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
-  }
 }

@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { overrideAuditFile, recordOverride } from "./override-audit.ts";
-import { runtimeFinder } from "./runtime.ts";
+import { runtimeFinder } from "../local/runtime.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "override-"));
 afterEach(() => rmSync(directory, { recursive: true, force: true }));

@@ -2,10 +2,10 @@ import { randomBytes } from "node:crypto";
 import type { SandboxSpec } from "../../core/spec.ts";
 import { invalid } from "../../core/validate.ts";
 import type { Template } from "../../images/templates.ts";
-import type { IdRange } from "./id-ranges.ts";
-import { type MachinePlaces, controlGroup, mountPoint } from "./layout.ts";
+import type { IdRange } from "../local/id-ranges.ts";
+import { type MachinePlaces, controlGroup, mountPoint } from "../local/layout.ts";
 import type { Preset } from "./preset.ts";
-import { processLimits } from "./process-limits.ts";
+import { processLimits } from "../local/process-limits.ts";
 
 /** All that a machine is made from. */
 export interface MachineParts {

@@ -2,8 +2,9 @@ import type { Enforcement } from "../../core/enforcement.ts";
 import type { Isolation, Machine } from "../../core/driver.ts";
 import type { Kept } from "../../core/kept.ts";
 import type { Resources, SandboxSpec } from "../../core/spec.ts";
-import type { IdRange } from "./id-ranges.ts";
-import type { MachinePlaces } from "./layout.ts";
+import type { IdRange } from "../local/id-ranges.ts";
+import type { MachinePlaces } from "../local/layout.ts";
+import type { RuntimeProgram } from "../local/runtime.ts";
 
 /** All that makes one runtime's driver differ from another's. */
 export interface Preset {
@@ -32,15 +33,6 @@ export interface Preset {
   inspect(machine: Machine): Promise<void>;
   /** Rows beside the shared ones. Throws `unsupported`, with the field, for an option that nothing enforces. */
   enforcement(spec: SandboxSpec, shared: SharedMechanisms): readonly Enforcement[];
-}
-
-export interface RuntimeProgram {
-  /** Paths or names, the first that exists is taken. */
-  readonly candidates: readonly string[];
-  /** Finds the version in what `--version` prints, as its first group. */
-  readonly version: RegExp;
-  /** What installs it. */
-  readonly mend: string;
 }
 
 export interface ContainerFacts {

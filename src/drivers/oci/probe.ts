@@ -3,7 +3,7 @@ import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import { createMachine } from "./create.ts";
 import type { Preset } from "./preset.ts";
-import type { Runtime } from "./runtime.ts";
+import type { Runtime } from "../local/runtime.ts";
 
 export interface Probe {
   readonly preset: Preset;

@@ -45,7 +45,7 @@ export interface Verdict {
 }
 
 /** Text of a data file beside this one; it is read by set-up, too, so it stays in the source. */
-const listFile = join(packageRoot, "src/drivers/oci/known-escapes.json");
+const listFile = join(packageRoot, "src/drivers/local/known-escapes.json");
 
 /** The list of known escapes. Throws when the package is damaged: without the list nothing may start. */
 export function knownEscapes(): Readonly<Record<string, KnownRuntime>> {

@@ -3,8 +3,16 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { join } from "node:path";
 import { SandboxError } from "../../core/errors.ts";
-import type { RuntimeProgram } from "./preset.ts";
 import { judgeVersion } from "./versions.ts";
+
+export interface RuntimeProgram {
+  /** Paths or names, the first that exists is taken. */
+  readonly candidates: readonly string[];
+  /** Finds the version in what `--version` prints, as its first group. */
+  readonly version: RegExp;
+  /** What installs it. */
+  readonly mend: string;
+}
 
 /** A runtime that may be used. */
 export interface Runtime {
