@@ -15,6 +15,9 @@ const (
 
 // Freeze brings all that was written onto the image and lets nothing change there until Thaw.
 func (r *Root) Freeze() error {
+	if r.inside {
+		return nil
+	}
 	if r.disk == nil {
 		return failure.New(failure.Lost, "the machine is ending")
 	}

@@ -33,6 +33,8 @@ type Root struct {
 	// image is the disk's, in the directory.
 	image string
 	loop  *Loop
+	// inside says that the disk is mounted by the machine's own kernel.
+	inside bool
 	// disk is open while the writable layer is mounted.
 	disk *os.File
 	// mounted lists what to unmount, last first.
@@ -74,7 +76,10 @@ func (r *Root) Settle() error {
 	if err := os.Rename(r.path(), settled); err != nil {
 		return failure.Wrap(err, "take the disk")
 	}
-	r.image, r.loop.image = ImageName, settled
+	r.image = ImageName
+	if r.loop != nil {
+		r.loop.image = settled
+	}
 	return nil
 }
 
@@ -201,6 +206,9 @@ func (r *Root) makeMountPoint(mapped bool) error {
 
 // Usage of the writable layer. Bytes.
 func (r *Root) Usage() (used, total uint64, err error) {
+	if r.inside {
+		return r.imageUsage()
+	}
 	if r.disk == nil {
 		return 0, 0, os.ErrClosed
 	}

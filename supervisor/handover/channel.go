@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -35,6 +36,7 @@ type message struct {
 	Count        *uint64         `json:"count,omitempty"`
 	Version      string          `json:"version,omitempty"`
 	AgentVersion string          `json:"agentVersion,omitempty"`
+	Message      string          `json:"message,omitempty"`
 }
 
 // NewChannel makes a channel and the agent's end of it.
@@ -76,6 +78,12 @@ type Wish string
 const (
 	Stop Wish = "stop"
 	Sync Wish = "sync"
+)
+
+// Hold has a machine's own kernel bring all that was written to its disk and write nothing more there, until Release.
+const (
+	Hold    Wish = "hold"
+	Release Wish = "release"
 )
 
 // Ask asks the agent to do something.
@@ -124,6 +132,8 @@ type Hearer struct {
 	Kills func() uint64
 	// Done hears that the agent has done what it was asked.
 	Done func(Wish)
+	// Trouble hears what the machine could not do, in its own words.
+	Trouble func(string)
 }
 
 // Listen takes the agent's messages until there are no more.
@@ -163,8 +173,22 @@ func (c *Channel) Listen(hearer Hearer) error {
 			hearer.Done(Stop)
 		case "synced":
 			hearer.Done(Sync)
+		case "held":
+			hearer.Done(Hold)
+		case "failed", "unheld":
+			hearer.Trouble(plain(one.Message))
 		}
 	}
+}
+
+// plain makes a line of what a guest said.
+func plain(text string) string {
+	return strings.Map(func(one rune) rune {
+		if one < ' ' || one > '~' {
+			return '?'
+		}
+		return one
+	}, text[:min(len(text), 500)])
 }
 
 func brief(text string) string { return text[:min(len(text), 64)] }

@@ -18,6 +18,8 @@ const becomeSubreaper = 36
 type Place struct {
 	Mounts *thread.Mounts
 	Group  *cgroup.Group
+	// Jail is what the runtime is locked into; nil: nothing.
+	Jail *Jail
 }
 
 // Runtime is the started runtime.
@@ -72,6 +74,7 @@ func fork(program plan.Runtime, place Place, files []uintptr) (pid int, err erro
 		attributes.UseCgroupFD = true
 		attributes.CgroupFD = int(directory.Fd())
 	}
+	place.Jail.lock(attributes)
 	err = thread.Once(func() error {
 		if err := place.Mounts.Enter(); err != nil {
 			return failure.Wrap(err, "enter the mount namespace")

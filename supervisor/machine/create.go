@@ -59,6 +59,8 @@ type Machine struct {
 	resting chan struct{}
 	// unpausable says that the lifetime is over and the machine could not be kept.
 	unpausable chan struct{}
+	// trouble is what the machine could not do.
+	trouble chan string
 	// knownKills is the count of out-of-memory kills that the agent has been told.
 	knownKills lockedCount
 }
@@ -99,7 +101,7 @@ func newMachine(wanted *plan.Plan, lock *os.File) *Machine {
 	return &Machine{
 		plan:     wanted,
 		lock:     lock,
-		root:     filesystem.NewRoot(wanted.Directory, wanted.Root.MountPoint),
+		root:     newRoot(wanted),
 		timings:  newTimings(),
 		hastened: func() {},
 		requests: make(chan func(time.Time)),
@@ -111,6 +113,7 @@ func newMachine(wanted *plan.Plan, lock *os.File) *Machine {
 		unpausable: make(chan struct{}, 1),
 		done:       make(chan handover.Wish, 1),
 		resting:    make(chan struct{}, 1),
+		trouble:    make(chan string, 1),
 	}
 }
 
@@ -133,6 +136,9 @@ func (m *Machine) make(ctx context.Context) error {
 	}
 	err = m.timings.measure("overlay", func() error {
 		return m.mounts.Do(func() error {
+			if m.plan.Vessel != nil {
+				return m.mountJail()
+			}
 			return m.root.MountOverlay(len(m.plan.Root.Lower), m.plan.Root.IDMap != nil)
 		})
 	})
@@ -195,6 +201,9 @@ func (m *Machine) makeDisk() error {
 	if err := m.timings.measure("copy", m.copyDisk); err != nil {
 		return err
 	}
+	if m.plan.Vessel != nil {
+		return m.root.GiveDisk(m.plan.Vessel.HostID)
+	}
 	if err := m.timings.measure("loop", m.root.AttachDisk); err != nil {
 		return err
 	}
@@ -211,6 +220,9 @@ func (m *Machine) copyDisk() error {
 }
 
 func (m *Machine) makeLayers() error {
+	if m.plan.Vessel != nil {
+		return nil
+	}
 	return m.timings.measure("layers", func() error {
 		return m.inNamespace(filesystem.UserNamespace, func(namespace *os.File) error {
 			if namespace != nil {

@@ -181,7 +181,7 @@ func (m *Machine) Metrics() (control.Metrics, error) {
 	if err != nil {
 		return control.Metrics{}, failure.New(failure.Lost, "the machine is ending")
 	}
-	limit := uint64(m.plan.Cgroup.Limits.MemoryMiB) << 20
+	limit := uint64(m.memoryMiB()) << 20
 	return control.Metrics{
 		CPUUsageUsec:     figures.CPUUsageUsec,
 		CPUCount:         m.plan.Cgroup.Limits.CPUs,

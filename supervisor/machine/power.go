@@ -78,8 +78,11 @@ func (m *Machine) standStill(kept paused.Kept) (err error) {
 			return err
 		}
 	}
-	if err := m.group.Freeze(freezePatience); err != nil {
+	if err := m.holdDisk(); err != nil {
 		return err
+	}
+	if err := m.group.Freeze(freezePatience); err != nil {
+		return errors.Join(err, m.goOn())
 	}
 	defer func() {
 		if err != nil {
@@ -112,6 +115,8 @@ func (m *Machine) inside(wish handover.Wish) error {
 			}
 		case <-m.gone:
 			return failure.New(failure.Lost, "the machine is ending")
+		case text := <-m.trouble:
+			return failure.New(failure.Unavailable, "the machine could not: %s", text)
 		case <-m.hurried:
 			return failure.New(failure.Lost, "the machine is ending")
 		case <-late:
@@ -191,7 +196,9 @@ func (m *Machine) rise(lifetime time.Duration) error {
 
 // goOn thaws the disk first: a process that cannot write would not go on.
 func (m *Machine) goOn() error {
-	return errors.Join(m.root.Thaw(), m.group.Thaw(freezePatience))
+	err := errors.Join(m.root.Thaw(), m.group.Thaw(freezePatience))
+	m.releaseDisk()
+	return err
 }
 
 // wake makes the loop look at the lease again.

@@ -32,7 +32,10 @@ func (m *Machine) Snapshot(directory string) (control.Copy, error) {
 }
 
 func (m *Machine) copyStill(target string) error {
-	err := m.group.Freeze(freezePatience)
+	err := m.holdDisk()
+	if err == nil {
+		err = m.group.Freeze(freezePatience)
+	}
 	if err == nil {
 		err = m.root.Freeze()
 	}

@@ -24,6 +24,9 @@ func (m *Machine) start(ctx context.Context) error {
 		return failure.Wrap(err, "send the set-up")
 	}
 	err = m.timings.measure("fork", func() (err error) {
+		if m.plan.Vessel != nil {
+			return m.startVessel(agentEnd)
+		}
 		m.runtime, err = launch.Start(m.plan.Runtime, launch.Place{Mounts: m.mounts, Group: m.group}, agentEnd)
 		return err
 	})
@@ -34,7 +37,7 @@ func (m *Machine) start(ctx context.Context) error {
 	ready := make(chan handover.Ready, 1)
 	go func() {
 		defer close(m.gone)
-		_ = channel.Listen(handover.Hearer{Ready: func(one handover.Ready) { ready <- one }, Kills: m.tellKills, Done: m.noteDone})
+		_ = channel.Listen(handover.Hearer{Ready: func(one handover.Ready) { ready <- one }, Kills: m.tellKills, Done: m.noteDone, Trouble: m.noteTrouble})
 	}()
 	return m.await(ctx, ready)
 }
@@ -79,6 +82,8 @@ func (m *Machine) await(ctx context.Context, ready <-chan handover.Ready) error 
 		return nil
 	case status := <-m.runtime.Ended:
 		return m.failedStart(status)
+	case text := <-m.trouble:
+		return failure.New(failure.Internal, "the machine's kernel could not start it: %s", text)
 	case <-late.C:
 		return failure.New(failure.TimedOut, "the machine was not ready within %d ms", m.plan.StartTimeoutMs)
 	case <-ctx.Done():

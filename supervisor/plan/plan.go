@@ -18,14 +18,16 @@ const maxPlanBytes = 4 << 20
 
 // Plan says all that a supervisor must know of a machine.
 type Plan struct {
-	Version        int             `json:"version"`
-	ID             string          `json:"id"`
-	Driver         string          `json:"driver"`
-	StateDir       string          `json:"stateDir"`
-	Directory      string          `json:"directory"`
-	Root           Root            `json:"root"`
-	Cgroup         Cgroup          `json:"cgroup"`
-	Runtime        Runtime         `json:"runtime"`
+	Version   int     `json:"version"`
+	ID        string  `json:"id"`
+	Driver    string  `json:"driver"`
+	StateDir  string  `json:"stateDir"`
+	Directory string  `json:"directory"`
+	Root      Root    `json:"root"`
+	Cgroup    Cgroup  `json:"cgroup"`
+	Runtime   Runtime `json:"runtime"`
+	// Vessel is nil for a machine that shares the host's kernel.
+	Vessel         *Vessel         `json:"vessel"`
 	Setup          json.RawMessage `json:"setup"`
 	Lease          Lease           `json:"lease"`
 	StartTimeoutMs int64           `json:"startTimeoutMs"`
@@ -157,6 +159,7 @@ func (p *Plan) check() error {
 		{"runtime.start", len(p.Runtime.Start) > 0 && clean(p.Runtime.Start[0])},
 		{"runtime.pidFile", p.Runtime.PidFile == "" || clean(p.Runtime.PidFile)},
 		{"runtime.log", p.Runtime.Log == "" || clean(p.Runtime.Log)},
+		{"vessel", p.Vessel.isWhole()},
 		{"setup", len(p.Setup) > 0 && p.Setup[0] == '{'},
 		{"lease.lifetimeMs", p.Lease.LifetimeMs > 0},
 		{"lease.idleTimeoutMs", p.Lease.IdleTimeoutMs >= 0},
