@@ -1,6 +1,6 @@
 import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
+import { createParts, noSandbox, openParts, sandboxIdOf } from "../core/create.ts";
 import { type SandboxOptions, parseSandboxOptions, templateOf } from "../core/options.ts";
 import type { SandboxParts } from "../core/sandbox.ts";
 import { invalid } from "../core/validate.ts";
@@ -62,7 +62,11 @@ export function assemble(
   allowKnownEscapes: boolean = false,
 ): LocalHost {
   if (!stateDir.startsWith("/"))
-    throw invalid("stateDir", `${JSON.stringify(stateDir)} is not an absolute path`);
+    throw invalid(
+      "stateDir",
+      `${JSON.stringify(stateDir)} is not an absolute path`,
+      "begin it with /",
+    );
   const ready = templates(stateDir);
   const here = { stateDir, allowKnownEscapes };
   const placeOf = (name: string | undefined): Place =>
@@ -137,7 +141,7 @@ async function firstThatKnows(drivers: readonly Driver[], id: string): Promise<S
       unknown ??= error;
     }
   }
-  throw unknown ?? new SandboxError("not-found", `there is no sandbox ${id}`);
+  throw unknown ?? noSandbox(id);
 }
 
 /** The error for a sandbox that was not found: where it runs, when it is on another driver than was asked. */

@@ -46,7 +46,7 @@ function localBook(store: Store, signal: AbortSignal): AuditBook {
       throw new SandboxError(
         "not-found",
         `there is no tenant ${JSON.stringify(name.slice(0, 64))}`,
-        { field: "tenant" },
+        { field: "tenant", mend: "cofferdam key ls shows whose keys there are" },
       );
     },
     verify: (expected) => log.verify({ signal, ...(expected === undefined ? {} : { expected }) }),
@@ -117,6 +117,7 @@ function read<T>(schema: z.ZodType<T>, body: unknown): T {
   if (data !== undefined) return data;
   throw new SandboxError("untrusted", "the server does not answer as a record is asked for", {
     field: "server",
+    mend: "see whether it is a Cofferdam, and of this version",
     cause: error,
   });
 }

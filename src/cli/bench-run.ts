@@ -69,7 +69,11 @@ async function readReport(file: string): Promise<BenchReport> {
     return parseReport(JSON.parse(await readFile(file, "utf8")));
   } catch (cause) {
     if (cause instanceof SyntaxError)
-      throw new SandboxError("invalid", `${file} is not JSON`, { field: "compare", cause });
+      throw new SandboxError("invalid", `${file} is not JSON`, {
+        field: "compare",
+        mend: "name a file that cofferdam bench --json wrote",
+        cause,
+      });
     throw hostFileError("compare", file, cause);
   }
 }

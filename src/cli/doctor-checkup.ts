@@ -1,5 +1,6 @@
 import type { Availability, Driver } from "../core/driver.ts";
-import { meanings } from "../core/errors.ts";
+import { SandboxError, meanings } from "../core/errors.ts";
+import type { Template } from "../images/templates.ts";
 import type { Host, LocalHost } from "./assemble.ts";
 import type { Context } from "./context.ts";
 import { factsRows, hostFacts } from "./doctor-facts.ts";
@@ -22,10 +23,11 @@ export async function checkup(host: LocalHost, context: Context, json: boolean):
   const services = await Promise.all(host.serviceNames.map((name) => host.drivers(name)));
   const drivers = [...(await host.drivers(undefined)), ...services.flat()];
   const probed = await probeAll(drivers, context);
-  const templates = await host.templates.list();
+  const templates = await templatesOf(host);
   const { stdout } = terminal;
   if (json) {
-    await stdout.write(jsonText({ facts, drivers: probed.map(documentOf), templates }));
+    const list = templates ?? null;
+    await stdout.write(jsonText({ facts, drivers: probed.map(documentOf), templates: list }));
   } else {
     const { bold } = stdout.colours;
     await stdout.write(
@@ -33,13 +35,28 @@ export async function checkup(host: LocalHost, context: Context, json: boolean):
     );
     await stdout.write(`\n${bold("Drivers")}, strongest first\n`);
     for (const each of probed) await stdout.write(probeText(each, terminal));
-    const ready = templates.map(
-      ({ name, sizeBytes }) => `  ${visibleText(name)}  ${readableBytes(sizeBytes)}\n`,
-    );
-    const none = `  none; cofferdam template build ${host.builtinTemplates.join(" ")}\n`;
-    await stdout.write(`\n${bold("Templates")}\n${ready.join("") || none}`);
+    await stdout.write(`\n${bold("Templates")}\n${templatesText(host, templates)}`);
   }
   return codeOf(probed);
+}
+
+/** `undefined`: this user may not look. */
+async function templatesOf({ templates }: LocalHost): Promise<readonly Template[] | undefined> {
+  try {
+    return await templates.list();
+  } catch (cause) {
+    if (SandboxError.from(cause).code !== "denied") throw cause;
+    return undefined;
+  }
+}
+
+function templatesText(host: LocalHost, templates: readonly Template[] | undefined): string {
+  if (templates === undefined)
+    return `  not known: this user may not look into ${host.stateDir}\n          mend: run the same command with sudo\n`;
+  const ready = templates.map(
+    ({ name, sizeBytes }) => `  ${visibleText(name)}  ${readableBytes(sizeBytes)}\n`,
+  );
+  return ready.join("") || `  none; cofferdam template build ${host.builtinTemplates.join(" ")}\n`;
 }
 
 /** Says whether a server answers, and what is behind it. The exit code: 0 when it does. */

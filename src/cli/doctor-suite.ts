@@ -51,7 +51,10 @@ export async function conformance(host: LocalHost, suite: Suite): Promise<number
     );
   const outcomes = await allOutcomes(host, suite);
   if (outcomes.length === 0)
-    throw new SandboxError("not-found", "no case has such a name", { field: "filter" });
+    throw new SandboxError("not-found", "no case has such a name", {
+      field: "filter",
+      mend: "docs/drivers.md names them all",
+    });
   const failed = outcomes.filter(({ status }) => status === "failed");
   if (flags.json === true) await terminal.stdout.write(jsonText(documentOf(driver, outcomes)));
   else await terminal.stdout.write(summaryText(outcomes, terminal.stdout));

@@ -58,6 +58,7 @@ export function processExitCode(end: ProcessEnd): number | SandboxError {
   if (end.reason === "timed-out")
     return new SandboxError("timed-out", "the command ran into its time limit and was killed", {
       field: "timeoutMs",
+      mend: "give it longer with --timeout",
     });
   if (end.reason === "out-of-memory")
     return new SandboxError("out-of-memory", "the command was killed because memory ran out", {

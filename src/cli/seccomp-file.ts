@@ -16,6 +16,10 @@ function parsed(file: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new SandboxError("invalid", `seccomp: ${file} is not JSON`, { field: "seccomp", cause });
+    throw new SandboxError("invalid", `seccomp: ${file} is not JSON`, {
+      field: "seccomp",
+      mend: "name a profile as runC and Docker take it",
+      cause,
+    });
   }
 }

@@ -98,6 +98,7 @@ function parsed(text: string, { origin }: URL): unknown {
   } catch (cause) {
     throw new SandboxError("untrusted", `${origin} answers what is not JSON`, {
       field: "server",
+      mend: "see whether a Cofferdam serves there, and not something before it",
       cause,
     });
   }

@@ -51,7 +51,11 @@ async function typeOf(local: string): Promise<"file" | "directory"> {
   } catch (cause) {
     throw hostFileError("upload", local, cause);
   }
-  throw invalid("upload", `${local} is neither a file nor a directory`);
+  throw invalid(
+    "upload",
+    `${local} is neither a file nor a directory`,
+    "copy what it holds into a file",
+  );
 }
 
 async function uploadDirectory(state: Upload, { local, remote }: Transfer): Promise<void> {

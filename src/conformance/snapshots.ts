@@ -100,6 +100,17 @@ export const snapshotCases: readonly Case[] = topic("power", [
     },
   },
   {
+    name: "the environment that was given to a machine does not come with its snapshot",
+    needs: "snapshot",
+    async check(context) {
+      const machine = await context.create({ envs: { SECRET: "given" } });
+      const { name } = await taken(context, machine);
+      const clone = await context.create({ template: name, envs: { OWN: "mine" } });
+      assert.equal(await output(machine, "echo $SECRET"), "given");
+      assert.equal(await output(clone, "echo $SECRET-$OWN-$HOME"), "-mine-/home/user");
+    },
+  },
+  {
     name: "limits of a machine made from a snapshot are its own, but for the disk, which is the snapshot's",
     needs: "snapshot",
     async check(context) {

@@ -64,6 +64,15 @@ export function sandboxIdOf(id: unknown): string {
   });
 }
 
+/** The error for an id that nobody knows. */
+export function noSandbox(id: string, cause?: unknown): SandboxError {
+  return new SandboxError("not-found", `there is no sandbox ${id}`, {
+    field: "sandboxId",
+    mend: "Sandbox.list() and cofferdam ls tell the ids of those that are there",
+    cause,
+  });
+}
+
 function named(driver: Driver): DriverChoice {
   return { driver: driver.name, reason: "it was asked for", rejected: [] };
 }

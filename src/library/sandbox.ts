@@ -1,6 +1,6 @@
 import type { Driver, SnapshotInfo } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import { createParts, openParts, sandboxIdOf } from "../core/create.ts";
+import { createParts, openParts, sandboxIdOf, noSandbox } from "../core/create.ts";
 import {
   type SandboxOptions,
   parseLifetime,
@@ -152,7 +152,7 @@ async function firstThatKnows(
       unknown ??= cause;
     }
   }
-  throw unknown ?? new SandboxError("not-found", `there is no sandbox ${id}`);
+  throw unknown ?? noSandbox(id);
 }
 
 async function atLeast(sandbox: Sandbox, lifetimeMs: number): Promise<void> {
@@ -167,6 +167,7 @@ function placeOf(options: PlaceOptions): Place {
 
 function stateDirOf(options: PlaceOptions): string {
   const stateDir = optionalText("stateDir", options.stateDir) ?? defaultStateDir;
-  if (!stateDir.startsWith("/")) throw invalid("stateDir", "expected an absolute path");
+  if (!stateDir.startsWith("/"))
+    throw invalid("stateDir", "expected an absolute path", "begin it with /");
   return stateDir;
 }

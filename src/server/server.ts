@@ -41,6 +41,8 @@ export interface ServerOptions {
   readonly defaultDriver: string;
   /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
   readonly memoryOvercommit: number | undefined;
+  /** The same of the disk that holds machines. */
+  readonly diskOvercommit: number | undefined;
   readonly catalog: TemplateCatalog;
   /** Of this program. */
   readonly version: string;
@@ -164,7 +166,7 @@ function keeperOf(
   drivers: ReadonlyMap<string, Driver>,
   domain: string,
 ): Life {
-  const { store, stateDir, audit, catalog, defaultDriver, memoryOvercommit, log } = options;
+  const { store, stateDir, audit, catalog, defaultDriver, log } = options;
   const host = hostIdOf(stateDir);
   return life({
     store,
@@ -177,7 +179,8 @@ function keeperOf(
     domain,
     log,
     samplingMs,
-    memoryOvercommit,
+    memoryOvercommit: options.memoryOvercommit,
+    diskOvercommit: options.diskOvercommit,
   });
 }
 
@@ -201,8 +204,13 @@ function addressOf(
   return { port, domain, url: `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}` };
 }
 
-function limitsOf({ memoryOvercommit }: ServerOptions): Readonly<Record<string, number>> {
-  return { maxConnections, ...(memoryOvercommit === undefined ? {} : { memoryOvercommit }) };
+function limitsOf(options: ServerOptions): Readonly<Record<string, number>> {
+  const { memoryOvercommit, diskOvercommit } = options;
+  return {
+    maxConnections,
+    ...(memoryOvercommit === undefined ? {} : { memoryOvercommit }),
+    ...(diskOvercommit === undefined ? {} : { diskOvercommit }),
+  };
 }
 
 /** Whoever comes before an earlier server's sandboxes are found again is asked to wait. */

@@ -13,5 +13,7 @@ export interface StoreDatabase extends AsyncDisposable {
   write<T>(work: (writing: Writing) => Promise<T>, options?: WriteOptions): Promise<T>;
   /** Waits until no other transaction holds the name, and holds it until this one ends. */
   exclusively(writing: Writing, name: string): Promise<void>;
+  /** Has what was removed gone from the disk, too. */
+  scrub(): Promise<void>;
   backup(file: string): Promise<void>;
 }

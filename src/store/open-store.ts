@@ -43,6 +43,7 @@ function storeOver(database: StoreDatabase): Store {
       database.read(async (queries) => {
         await sql`select version from migrations limit 1`.execute(queries);
       }),
+    scrub: () => database.scrub(),
     backup: (file) => database.backup(file),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };

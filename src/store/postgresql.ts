@@ -26,6 +26,8 @@ export async function openPostgresql(url: string): Promise<StoreDatabase> {
     exclusively: async (writing, name) => {
       await sql`select pg_advisory_xact_lock(hashtext(${`cofferdam ${name}`}))`.execute(writing);
     },
+    // Its log and its vacuum are its keeper's.
+    scrub: () => Promise.resolve(),
     backup: () =>
       Promise.reject(
         new SandboxError("unsupported", "the store does not copy a PostgreSQL database", {

@@ -43,19 +43,29 @@ export async function openSqlite(directory: string): Promise<StoreDatabase> {
     write: (work, options) => withFaults(() => write(kysely, work, options)),
     // The write lock, which every transaction holds from its beginning, covers every name.
     exclusively: () => Promise.resolve(),
+    scrub: () => withFaults(() => emptyLog(kysely)),
     backup: (target) => withFaults(() => backup(kysely, target)),
     [Symbol.asyncDispose]: () => close(kysely),
   };
 }
 
-/** Empties the log of changes into the file first, unless others use it: removed secrets stand in it until then. */
+/** Empties the log of changes into the file first. */
 async function close(kysely: Queries): Promise<void> {
+  try {
+    await emptyLog(kysely);
+  } catch (cause) {
+    throw faultOf(cause);
+  } finally {
+    await kysely.destroy();
+  }
+}
+
+/** Empties the log of changes into the file, unless others use it: removed secrets stand in it until then. */
+async function emptyLog(kysely: Queries): Promise<void> {
   try {
     await sql`pragma wal_checkpoint(truncate)`.execute(kysely);
   } catch (cause) {
-    if (!isBusy(cause)) throw faultOf(cause);
-  } finally {
-    await kysely.destroy();
+    if (!isBusy(cause)) throw cause;
   }
 }
 

@@ -32,6 +32,8 @@ export interface Store extends AsyncDisposable {
   readonly metrics: MetricsSamples;
   /** Reads one row. Throws `unavailable`. */
   check(): Promise<void>;
+  /** Has what was removed gone from the disk as well, where the database keeps it for a while; best while nobody writes. */
+  scrub(): Promise<void>;
   /**
    * Writes a complete copy into a new file, 0600, while others read and write. Throws `already-exists` for a file that
    * is there, and `unsupported` over PostgreSQL, which has tools of its own.

@@ -10,6 +10,7 @@ export function watched(database: StoreDatabase, watch: StoreWatch): StoreDataba
     read: (work) => watch("read", () => database.read(work)),
     write: (work, options) => watch("write", () => database.write(work, options)),
     exclusively: (writing, name) => database.exclusively(writing, name),
+    scrub: () => watch("write", () => database.scrub()),
     backup: (file) => database.backup(file),
     [Symbol.asyncDispose]: () => database[Symbol.asyncDispose](),
   };

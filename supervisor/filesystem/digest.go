@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"cofferdam/supervisor/failure"
+	"cofferdam/supervisor/thread"
 )
 
 // blockBytes is what one leaf of a digest covers.
@@ -81,8 +82,28 @@ func copyDigested(source, target *os.File) (string, error) {
 	})
 }
 
+// gentleNice gives a tenth of what a process has that competes with it.
+const gentleNice = 10
+
+// gently works on a thread that steps back behind whoever else needs the processors: how much there is to read is up to the
+// guest, and its own limits do not hold here.
+func gently(work func() error) error {
+	return thread.Once(func() error {
+		_ = syscall.Setpriority(syscall.PRIO_PROCESS, 0, gentleNice)
+		return work()
+	})
+}
+
 // digest gives every block that is not empty to a visitor as well.
-func digest(file *os.File, visit func(position int64, block []byte) error) (string, error) {
+func digest(file *os.File, visit func(position int64, block []byte) error) (found string, err error) {
+	err = gently(func() error {
+		found, err = digestNow(file, visit)
+		return err
+	})
+	return found, err
+}
+
+func digestNow(file *os.File, visit func(position int64, block []byte) error) (string, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return "", err

@@ -151,7 +151,18 @@ describe.skipIf(works === undefined)("the command line on a server", () => {
     expect(await told(77, ...url, "ls")).toContain("COFFERDAM_API_KEY");
     const good = [...url, "--api-key-file", keyFile];
     expect(await told(64, ...good, "run", "-c", "1", "--driver", "nope")).toContain("--driver");
-    expect(await told(66, ...good, "run", "-c", "1", "--template", "nope")).toContain("nope");
+    const unknown = await told(66, ...good, "run", "-c", "1", "--template", "nope");
+    expect(unknown.match(/cofferdam template ls/g)).toHaveLength(1);
+    expect(unknown.split("\n").slice(0, 2)).toEqual([
+      "cofferdam: template 'nope' not found",
+      "  option: --template",
+    ]);
+    const driver = await told(64, ...good, "run", "-c", "1", "--driver", "nope");
+    expect([driver.includes("mend: name one of these"), driver.includes("behind")]).toEqual([
+      true,
+      false,
+    ]);
+    expect(await told(66, ...good, "pause", `i${"a".repeat(20)}`)).toContain("cofferdam ls");
     const nobody = ["--server", "http://127.0.0.1:1", "--api-key-file", keyFile];
     expect(await told(69, ...nobody, "ls")).toContain("127.0.0.1:1");
   });

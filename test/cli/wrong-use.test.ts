@@ -49,6 +49,8 @@ const refusals: readonly {
   { words: ["run"], code: 64, says: ["exactly one of"] },
   { words: ["audit", "verify"], code: 66, says: ["no server has run", "cofferdam serve"] },
   { words: ["backup", "copy.sqlite"], code: 66, says: ["no server has run", "--state-dir"] },
+  { words: ["key", "ls"], code: 66, says: ["no server has run", "--state-dir"] },
+  { words: ["key", "revoke", "k1"], code: 66, says: ["no server has run", "--state-dir"] },
   { words: ["ls", "--qqqqqq"], code: 64, says: ["--qqqqqq", "add --help"] },
   { words: ["exec", "nosuch", "--", "ls"], code: 64, says: ["sandboxId", "cofferdam ls"] },
   { words: ["run", "a.py", "b.py"], code: 64, says: ["too many arguments"] },
@@ -181,3 +183,19 @@ function errorOf(ran: Ran): unknown {
   const document: { readonly error: unknown } = JSON.parse(ran.stdout);
   return document.error;
 }
+
+test("doctor tells another user than root what the host has, and what is missing to know the rest", async () => {
+  using place = scratch();
+  chmodSync(place.path, 0o700);
+  const words = ["--state-dir", place.path, "doctor"];
+  const nobody = { uid: 65_534, cwd: "/" };
+  const { code, stdout, stderr } = await cofferdam(words, nobody);
+  expect([code, stderr]).toEqual([69, ""]);
+  expect(stdout).toMatch(/^Host\nkernel .*\n(.*\n)*root +no\n/);
+  expect(stdout).toContain("need root");
+  expect(stdout).toMatch(/Templates\n +not known: .*\n +mend: .* sudo\n$/);
+  expect(JSON.parse((await cofferdam([...words, "--json"], nobody)).stdout)).toMatchObject({
+    facts: { root: false },
+    templates: null,
+  });
+});

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { admits, isHidden } from "../../src/server/data/admission.ts";
 import { readHost, readPort, readSandboxId } from "../../src/server/data/host-name.ts";
 import { type Facts, routeOf } from "../../src/server/data/route.ts";
-import { readSignedUrl, signedBy } from "../../src/server/data/signed-url.ts";
+import { readSignedUrl, signedBy, signerAmong } from "../../src/server/data/signed-url.ts";
 
 const domain = "sbx.localhost";
 const id = fc.stringMatching(/^[a-z0-9]{1,21}$/);
@@ -269,6 +269,27 @@ describe("a signed address", () => {
         });
       }),
     );
+  });
+
+  test("is found among thousands of sandboxes, whichever made it, while other work goes on", async () => {
+    const tokens = Array.from({ length: 10_000 }, (_, index) => ({
+      id: `i${index}`,
+      accessToken: `t${index}`,
+    }));
+    for (const made of [0, 255, 256, 5000, 9999]) {
+      const signature = sign(["/a", "read", "", `t${made}`]);
+      const url = readSignedUrl(
+        "GET",
+        `/files?${new URLSearchParams({ path: "/a", signature }).toString()}`,
+      );
+      if (url === undefined) throw new Error("it was not read");
+      let turns = 0;
+      const clock = setInterval(() => (turns += 1), 0);
+      expect(await signerAmong(url, tokens, 0)).toEqual({ kind: "sandbox", id: `i${made}` });
+      clearInterval(clock);
+      expect(turns).toBeGreaterThan(0);
+      expect(await signerAmong(url, tokens.toSpliced(made, 1), 0)).toEqual({ kind: "nobody" });
+    }
   });
 
   test("that is no signature is not tried", () => {

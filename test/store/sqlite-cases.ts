@@ -31,6 +31,10 @@ export function sqliteCases(parent: string): void {
 
   test("nothing of an ended sandbox's secrets is left in its files", async () => {
     const directory = newDirectory();
+    const requireNone = (): void => {
+      for (const file of readdirSync(directory))
+        expect(readFileSync(join(directory, file), "latin1")).not.toMatch(/0f1e2d3c4b5a|9a8b7c6d/);
+    };
     {
       await using store = await openStore({ directory });
       const { id: tenantId } = await newTenant(store);
@@ -45,9 +49,10 @@ export function sqliteCases(parent: string): void {
         to: "ended",
         changes: { endReason: "killed" },
       });
+      await store.scrub();
+      requireNone();
     }
-    for (const file of readdirSync(directory))
-      expect(readFileSync(join(directory, file), "latin1")).not.toMatch(/0f1e2d3c4b5a|9a8b7c6d/);
+    requireNone();
   });
 
   test("a backup that is taken while others write is a whole store, and overwrites nothing", async () => {

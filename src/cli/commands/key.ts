@@ -6,7 +6,7 @@ import type { Store } from "../../store/store.ts";
 import { requireRoot } from "../assemble.ts";
 import { type Context, localHostOf } from "../context.ts";
 import { jsonText } from "../report.ts";
-import { defaultTenant, serverStore, tenantNamed } from "../server-store.ts";
+import { defaultTenant, knownStore, serverStore, tenantNamed } from "../server-store.ts";
 import { readableMs, table } from "../table.ts";
 
 interface KeyFlags {
@@ -38,7 +38,7 @@ function create(context: Context): Command {
     .option("--tenant <name>", "whose it is; made when it is new", defaultTenant)
     .option("--json", "print one JSON document");
   return command.action(async ({ name, tenant, json }: KeyFlags) => {
-    await using store = await openedStore(command);
+    await using store = await storeOf(command, serverStore);
     const owner = await tenantNamed(store, tenant ?? defaultTenant);
     const { key, secret } = await store.keys.create({ tenantId: owner.id, name });
     await note(store, "key.create", key);
@@ -54,7 +54,7 @@ function list(context: Context): Command {
     .option("--tenant <name>", "only those of one tenant")
     .option("--json", "print one JSON document");
   return command.action(async ({ tenant, json }: Pick<KeyFlags, "tenant" | "json">) => {
-    await using store = await openedStore(command);
+    await using store = await storeOf(command, knownStore);
     const owner = tenant === undefined ? undefined : await knownTenant(store, tenant);
     const keys = await store.keys.list(owner?.id);
     const names = new Map((await store.tenants.list()).map(({ id, name }) => [id, name]));
@@ -87,7 +87,7 @@ function revoke(context: Context): Command {
     .description("close the door to keys, at once")
     .argument("<key...>", "ids, as key ls shows them");
   return command.action(async (ids: readonly string[]) => {
-    await using store = await openedStore(command);
+    await using store = await storeOf(command, knownStore);
     for (const id of ids) {
       await note(store, "key.revoke", await store.keys.revoke(id));
       await context.terminal.stdout.write(`${id}\n`);
@@ -95,9 +95,10 @@ function revoke(context: Context): Command {
   });
 }
 
-function openedStore(command: Command): Promise<Store> {
+/** A first key may be made before the first server; the rest is about keys that are there. */
+function storeOf(command: Command, open: (stateDir: string) => Promise<Store>): Promise<Store> {
   requireRoot();
-  return serverStore(localHostOf(command).stateDir);
+  return open(localHostOf(command).stateDir);
 }
 
 async function knownTenant(store: Store, name: string): ReturnType<typeof tenantNamed> {
@@ -105,6 +106,7 @@ async function knownTenant(store: Store, name: string): ReturnType<typeof tenant
   if (tenant !== undefined) return tenant;
   throw new SandboxError("not-found", `there is no tenant ${JSON.stringify(name.slice(0, 64))}`, {
     field: "tenant",
+    mend: "cofferdam key ls shows whose keys there are",
   });
 }
 

@@ -1,4 +1,6 @@
+import { availableParallelism } from "node:os";
 import { Command } from "commander";
+import { atMost, endsAtOnce } from "../../core/at-most.ts";
 import { SandboxError, meanings } from "../../core/errors.ts";
 import { sandboxIdOf } from "../../core/create.ts";
 import { invalid } from "../../core/validate.ts";
@@ -23,7 +25,8 @@ export function killCommand(context: Context): Command {
   return command.action(async (ids: readonly string[], flags: KillFlags) => {
     const host = hostOf(command);
     const wanted = await wantedIds(host, ids, flags);
-    const ends = await Promise.all(wanted.map((id) => endOf(host, id, flags.driver)));
+    const turn = atMost(endsAtOnce(availableParallelism()));
+    const ends = await Promise.all(wanted.map((id) => turn(() => endOf(host, id, flags.driver))));
     const killed = ends.flatMap(({ id, killed: done }) => (done ? [id] : []));
     const missing = ends.flatMap(({ id, killed: done }) => (done ? [] : [id]));
     const elsewhere = ends.find(({ missed }) => missed?.field === "driver")?.missed;

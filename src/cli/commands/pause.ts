@@ -26,5 +26,9 @@ export function pauseCommand(context: Context): Command {
 
 function keptOf(text: string): Kept {
   if (text === "memory" || text === "files") return text;
-  throw invalid("keep", "expected memory or files");
+  throw invalid(
+    "keep",
+    "expected memory or files",
+    "leave it out for the most that its driver keeps",
+  );
 }

@@ -28,6 +28,7 @@ interface ServeFlags extends DoorFlags {
   readonly driver?: string;
   readonly endSandboxes?: true;
   readonly memoryOvercommit?: number;
+  readonly diskOvercommit?: number;
   readonly logFormat: LogFormat["format"];
   readonly logLevel: LogLevel;
 }
@@ -62,7 +63,12 @@ export function serveCommand(context: Context): Command {
     .option(
       "--memory-overcommit <factor>",
       "promise sandboxes at most so many times the host's memory in all; 1: their limits fit into it",
-      factorOf,
+      factorOf("memory-overcommit"),
+    )
+    .option(
+      "--disk-overcommit <factor>",
+      "promise sandboxes at most so many times the host's disk in all, paused ones included",
+      factorOf("disk-overcommit"),
     )
     .option("--end-sandboxes", "end all sandboxes when the server ends, instead of leaving them")
     .option("--force", "listen beyond this host although nothing encrypts what is said")
@@ -76,46 +82,53 @@ export function serveCommand(context: Context): Command {
         .choices(logLevels)
         .default("info"),
     );
-  return command.addHelpText("after", examples).action(async (flags: ServeFlags) => {
-    requireRoot();
-    refuseOpenDoor(flags);
-    const host = localHostOf(command);
-    const { stdout, stderr } = context.terminal;
-    const log = logTo(stderr, flags);
-    const traces = await tracing(process.env, { version: packageVersion(), log });
-    const encryption = await encryptionOf(flags, host.stateDir);
-    const counts = meters(packageVersion());
-    await using store = await serverStore(host.stateDir, storeWatch(counts));
-    const directory = serverDirectory(host.stateDir);
-    const key = await firstKey(store, directory);
-    const operatorToken = keptOperatorToken(directory);
-    const server = await start(host, store, { flags, log, encryption, counts, operatorToken });
-    const stopFreshness = encryption.keepFresh(log);
-    context.interruption.onHangUp(() => void server.reload());
-    await stdout.write(`${server.url}\n`);
-    if (key !== undefined) await stderr.write(`The first API key lies in ${key}\n`);
-    if (encryption.authority !== undefined)
-      await stderr.write(trustText(encryption.authority, server.domain));
-    const tell = serviceManager(process.env, log);
-    await tell("READY=1", `serving ${server.url}`);
-    await aborted(context.interruption.signal);
-    await tell("STOPPING=1", "sandboxes live on");
-    stopFreshness();
-    await server.stop({ endSandboxes: flags.endSandboxes === true });
-    await traces?.stop();
-  });
+  return command
+    .addHelpText("after", examples)
+    .action((flags: ServeFlags) => serveUntilEnd(command, context, flags));
+}
+
+/** Serves until it is told to end. */
+async function serveUntilEnd(command: Command, context: Context, flags: ServeFlags): Promise<void> {
+  requireRoot();
+  refuseOpenDoor(flags);
+  const host = localHostOf(command);
+  const { stdout, stderr } = context.terminal;
+  const log = logTo(stderr, flags);
+  const traces = await tracing(process.env, { version: packageVersion(), log });
+  const encryption = await encryptionOf(flags, host.stateDir);
+  const counts = meters(packageVersion());
+  await using store = await serverStore(host.stateDir, storeWatch(counts));
+  const directory = serverDirectory(host.stateDir);
+  const key = await firstKey(store, directory);
+  const operatorToken = keptOperatorToken(directory);
+  const server = await start(host, store, { flags, log, encryption, counts, operatorToken });
+  const stopFreshness = encryption.keepFresh(log);
+  context.interruption.onHangUp(() => void server.reload());
+  await stdout.write(`${server.url}\n`);
+  if (key !== undefined) await stderr.write(`The first API key lies in ${key}\n`);
+  if (encryption.authority !== undefined)
+    await stderr.write(trustText(encryption.authority, server.domain));
+  const tell = serviceManager(process.env, log);
+  await tell("READY=1", `serving ${server.url}`);
+  await aborted(context.interruption.signal);
+  await tell("STOPPING=1", "sandboxes live on");
+  stopFreshness();
+  await server.stop({ endSandboxes: flags.endSandboxes === true });
+  await traces?.stop();
 }
 
 function portOf(text: string): number {
   const port = parseNumber("port", text);
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port;
-  throw invalid("port", "expected a whole number from 0 to 65535");
+  throw invalid("port", "expected a whole number from 0 to 65535", "0 takes any that is free");
 }
 
-function factorOf(text: string): number {
-  const factor = parseNumber("memory-overcommit", text);
-  if (factor > 0 && factor <= 10_000) return factor;
-  throw invalid("memory-overcommit", "expected a number above 0, at most 10000");
+function factorOf(name: string): (text: string) => number {
+  return (text) => {
+    const factor = parseNumber(name, text);
+    if (factor > 0 && factor <= 10_000) return factor;
+    throw invalid(name, "expected a number above 0, at most 10000");
+  };
 }
 
 interface Starting {
@@ -148,6 +161,7 @@ async function start(
     drivers: await host.drivers("auto"),
     defaultDriver: driver.name,
     memoryOvercommit: flags.memoryOvercommit,
+    diskOvercommit: flags.diskOvercommit,
     catalog: templateCatalog(host.templates),
     version: packageVersion(),
     operatorToken,

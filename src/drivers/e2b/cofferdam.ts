@@ -83,8 +83,10 @@ function driverBehind(drivers: readonly ToldDriver[], wanted: string | undefined
   );
   if (found !== undefined) return found;
   const names = drivers.map(({ name }) => name).join(", ");
-  throw new SandboxError("invalid", `behind: the service has no such driver; it has ${names}`, {
+  const asked = JSON.stringify((wanted ?? "").slice(0, 64));
+  throw new SandboxError("invalid", `the service has no driver ${asked}; it has ${names}`, {
     field: "behind",
+    mend: "name one of these, or none",
   });
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { noSandbox } from "../../core/create.ts";
 import type { Driver, Machine, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
@@ -110,11 +111,10 @@ function creationError(cause: unknown): unknown {
 }
 
 async function open(service: Service, id: string): Promise<Machine> {
-  if (!idForm.test(id))
-    throw new SandboxError("not-found", "there is no sandbox with this id", { field: "sandboxId" });
+  if (!idForm.test(id)) throw noSandbox(id.slice(0, 64));
   const told = await service.find(id).catch((cause: unknown) => {
     if (!isGone(cause)) throw cause;
-    throw new SandboxError("not-found", `there is no sandbox ${id}`, { cause });
+    throw noSandbox(id, cause);
   });
   const { state } = told;
   if (state !== "ended") return serviceMachine(service, told, service.keep(id, state, undefined));

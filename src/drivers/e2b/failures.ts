@@ -1,6 +1,6 @@
 import { type ErrorCode, SandboxError, meanings } from "../../core/errors.ts";
 import { printable } from "../../wire/connect-errors.ts";
-import { toldError } from "../../wire/control/service-answers.ts";
+import { type ToldError, toldError } from "../../wire/control/service-answers.ts";
 
 const statuses: Readonly<Record<number, ErrorCode>> = {
   400: "invalid",
@@ -43,13 +43,19 @@ export function serviceFailure(status: number, body: unknown): SandboxError {
   const parsed = toldError.safeParse(body);
   const told = parsed.success ? parsed.data : {};
   const code = codeOf(status, told.error_code);
-  const said = printable(told.message ?? `the service answered ${status}`);
+  const said = printable(saidIn(told) ?? `the service answered ${status}`);
   const field = told.field === undefined ? fieldIn(said) : printable(told.field);
   const mend = told.mend === undefined ? mends[code] : printable(told.mend);
   return new SandboxError(code, said, {
     ...(field === undefined ? {} : { field: wordOf(field) }),
     ...(mend === undefined ? {} : { mend }),
   });
+}
+
+/** A server of ours says what mends it again behind its message, for clients that read nothing else. */
+function saidIn({ message, mend }: ToldError): string | undefined {
+  const again = ` (${mend})`;
+  return message?.endsWith(again) === true ? message.slice(0, -again.length) : message;
 }
 
 /** A word of our own list, where it agrees with the status, else what the status means. */

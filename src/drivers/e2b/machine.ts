@@ -70,6 +70,7 @@ function powerOf({ keeps }: Service, keeper: Keeper): Power {
       if (kept === undefined || !keeps.includes(kept))
         throw new SandboxError("unsupported", `kept: the service keeps ${keeps.join(" or ")}`, {
           field: "kept",
+          mend: "name one of these, or leave it out",
         });
       await keeper.pause(kept);
     },

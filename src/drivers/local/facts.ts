@@ -15,6 +15,8 @@ export interface MachineFacts {
   readonly template: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly resources: Resources;
+  /** Environment that comes with its template, without what its own maker gave it. */
+  readonly templateEnvs: Readonly<Record<string, string>>;
 }
 
 const factsSchema = z.object({
@@ -29,6 +31,7 @@ const factsSchema = z.object({
     pids: z.number(),
     openFiles: z.number(),
   }),
+  templateEnvs: z.record(z.string(), z.string()).default({}),
 });
 
 /** The facts of a machine; `undefined` when it is not there, or is going. */

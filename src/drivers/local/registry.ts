@@ -1,3 +1,4 @@
+import { noSandbox } from "../../core/create.ts";
 import type { Machine, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import { type MachineAccess, dialSocket } from "../../guest/access.ts";
@@ -26,7 +27,7 @@ const sweepDelayMs = 100;
 /** Throws `not-found`, with why it ended where that is known. */
 export async function openMachine(registry: Registry, id: string): Promise<Machine> {
   const { driver, stateDir, accessOf } = registry;
-  if (!isMachineId(id)) throw new SandboxError("not-found", "there is no sandbox with this id");
+  if (!isMachineId(id)) throw noSandbox(id.slice(0, 64));
   const places = machinePlaces(stateDir, id);
   const facts = await readFacts(places.facts);
   if (facts?.driver !== driver) throw await notFound(stateDir, id);
@@ -42,8 +43,7 @@ export async function openMachine(registry: Registry, id: string): Promise<Machi
 /** With why it ended, where that is still known. */
 async function notFound(stateDir: string, id: string, cause?: unknown): Promise<SandboxError> {
   const reason = await readEndNote(stateDir, id);
-  if (reason === undefined)
-    return new SandboxError("not-found", `there is no sandbox ${id}`, { cause });
+  if (reason === undefined) return noSandbox(id, cause);
   const { message, mend } = endedError(id, reason);
   return new SandboxError("not-found", message, { cause, ...(mend === undefined ? {} : { mend }) });
 }

@@ -56,18 +56,24 @@ export interface Origin {
 interface Subject {
   readonly driver: string;
   readonly template: string;
+  /** What of its environment came with the template: the rest was given to the machine, and stays its own. */
+  readonly templateEnvs: Readonly<Record<string, string>>;
   readonly name: string;
 }
 
 /** Makes a snapshot of what `copy` copies into a directory beside it. It is there whole, or not at all. */
 export async function takeSnapshot(
   places: MachinePlaces,
-  { driver, template, name }: Subject,
+  { driver, template, templateEnvs, name }: Subject,
   copy: (directory: string) => Promise<CopiedDisk>,
 ): Promise<SnapshotInfo> {
   const { stateDir } = places;
   if (!nameForm.test(name))
-    throw invalid("name", "a name is lower-case letters, digits, dots, dashes and underscores");
+    throw invalid(
+      "name",
+      "a name is lower-case letters, digits, dots, dashes and underscores",
+      "take such a name",
+    );
   if (existsSync(directoryOf(stateDir, name)) || existsSync(join(stateDir, "templates", name)))
     throw taken(name);
   const plan = planSchema.parse(await readJson(places.plan));
@@ -87,7 +93,7 @@ export async function takeSnapshot(
       createdAt: new Date().toISOString(),
       diskMiB: plan.root.disk.sizeMiB,
       root: { lower: plan.root.lower.slice(1) },
-      start: plan.setup,
+      start: { ...plan.setup, envs: { ...templateEnvs } },
     };
     await writeThrough(join(directory, "snapshot.json"), JSON.stringify(kept));
     await rename(directory, directoryOf(stateDir, name));
@@ -195,6 +201,7 @@ function infoOf(
 function taken(name: string): SandboxError {
   return new SandboxError("already-exists", `name: there is a template or snapshot ${name}`, {
     field: "name",
+    mend: "take another name, or remove that one first",
   });
 }
 

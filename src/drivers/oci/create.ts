@@ -53,7 +53,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     write(preset, { spec, places, program, template, idRange, guestLayer: layer, disk });
     const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
-      ...accessOf(creation, places, { ...factsOf(preset, spec), own: true }),
+      ...accessOf(creation, places, { ...factsOf(preset, { spec, template }), own: true }),
       release: async () => {
         await supervision.exited();
         if (idRange !== undefined) await releaseIds(idRange);
@@ -79,7 +79,7 @@ export function accessOf(
   facts: MachineFacts & { readonly own: boolean },
 ): Parameters<typeof agentMachine>[0] {
   const { id, stateDir } = places;
-  const { driver, template, metadata, resources, own } = facts;
+  const { driver, template, metadata, resources, templateEnvs, own } = facts;
   return {
     id,
     driver,
@@ -90,15 +90,21 @@ export function accessOf(
     code: true,
     keeps: preset.keeps,
     resting: restingMachine(places, usable),
-    takeSnapshot: (name, copy) => takeSnapshot(places, { driver, template, name }, copy),
+    takeSnapshot: (name, copy) =>
+      takeSnapshot(places, { driver, template, templateEnvs, name }, copy),
     dial: dialSocket(places.socket),
     reach: { kind: "socket", path: places.socket },
     endNote: () => readEndNote(stateDir, id),
   };
 }
 
-function factsOf(preset: Preset, { template, metadata, resources }: SandboxSpec): MachineFacts {
-  return { version: 1, driver: preset.name, template, metadata, resources };
+function factsOf(
+  preset: Preset,
+  { spec, template: made }: Pick<MachineParts, "spec" | "template">,
+): MachineFacts {
+  const { template, metadata, resources } = spec;
+  const templateEnvs = made?.envs ?? {};
+  return { version: 1, driver: preset.name, template, metadata, resources, templateEnvs };
 }
 
 function write(preset: Preset, parts: MachineParts): void {
@@ -107,7 +113,7 @@ function write(preset: Preset, parts: MachineParts): void {
   const group = `/${controlGroup(stateDir, id)}`;
   const facts = { id, spec, idRange, group, userNamespace };
   writeJson(`${places.bundle}/config.json`, bundleConfig(preset, facts));
-  writeJson(places.facts, factsOf(preset, spec));
+  writeJson(places.facts, factsOf(preset, parts));
   writeJson(places.plan, machinePlan(preset, parts));
 }
 

@@ -97,6 +97,6 @@ async function requireSameEnd({ life }: Control, call: Call<ResumeRequest>): Pro
   throw new SandboxError(
     "unsupported",
     "autoPause: a sandbox that was made without it does not get it later",
-    { field: "autoPause" },
+    { field: "autoPause", mend: "make it with autoPause" },
   );
 }

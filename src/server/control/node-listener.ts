@@ -98,7 +98,9 @@ async function serve(
   const { url = "", method = "GET" } = request;
   try {
     if (!/^\/[\u0021-\u007e]*$/.test(url))
-      throw new SandboxError("invalid", "the target is malformed");
+      throw new SandboxError("invalid", "the target is malformed", {
+        mend: "encode what is not ASCII",
+      });
     const asked = new Request(new URL(`http://server${url}`), { method });
     return await plane.fetch(asked, { inquiry });
   } catch (cause) {

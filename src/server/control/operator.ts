@@ -50,7 +50,10 @@ async function verify(
 ): Promise<Answer> {
   const { seq, hash } = parsedAs(expectedHead, given(expectedHead, query));
   if ((seq === undefined) !== (hash === undefined))
-    throw new SandboxError("invalid", "seq and hash: go together", { field: "hash" });
+    throw new SandboxError("invalid", "seq and hash: go together", {
+      field: "hash",
+      mend: "give both, as an earlier verification told them",
+    });
   const expected = seq === undefined || hash === undefined ? {} : { expected: { seq, hash } };
   return { status: 200, body: await log.verify({ ...expected, signal }) };
 }

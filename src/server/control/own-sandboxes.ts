@@ -90,7 +90,10 @@ export async function answerOf(
 /** Exact, where the protocol rounds. */
 async function metrics({ life }: Control, call: Call<undefined>): Promise<Answer> {
   const sample = await life.sample(sandboxIdIn(call), call.by.tenant.id);
-  if (sample === undefined) throw new SandboxError("conflict", "the sandbox is paused");
+  if (sample === undefined)
+    throw new SandboxError("conflict", "the sandbox is paused", {
+      mend: "connect to it first",
+    });
   const { sandboxId: _, at, ...reading } = sample;
   return { status: 200, body: { timestamp: at, ...reading } };
 }

@@ -65,7 +65,10 @@ export const ownOperations: readonly Operation[] = [
 ];
 
 async function ready({ store, isReady }: Control): Promise<Answer> {
-  if (!isReady()) throw new SandboxError("unavailable", "the server is ending");
+  if (!isReady())
+    throw new SandboxError("unavailable", "the server is ending", {
+      mend: "try again when it runs",
+    });
   await store.check();
   return { status: 200, body: { ready: true } };
 }

@@ -11,7 +11,11 @@ export async function readJson(request: IncomingMessage): Promise<unknown> {
   try {
     return JSON.parse(new TextDecoder("utf8", { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new SandboxError("invalid", "body: expected JSON", { field: "body", cause });
+    throw new SandboxError("invalid", "body: expected JSON", {
+      field: "body",
+      mend: "send a JSON document in UTF-8",
+      cause,
+    });
   }
 }
 
@@ -26,7 +30,13 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
       reject(error);
     };
     const timer = setTimeout(
-      () => fail(new SandboxError("timed-out", "body: it did not come in time", { field: "body" })),
+      () =>
+        fail(
+          new SandboxError("timed-out", "body: it did not come in time", {
+            field: "body",
+            mend: "send it at once",
+          }),
+        ),
       bodyTimeoutMs,
     );
     const take = (piece: Buffer): void => {
@@ -35,6 +45,7 @@ function readBody(request: IncomingMessage): Promise<Buffer> {
         return fail(
           new SandboxError("invalid", `body: is longer than ${maxBodyBytes} bytes`, {
             field: "body",
+            mend: "send less",
           }),
         );
       pieces.push(piece);

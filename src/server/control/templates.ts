@@ -26,7 +26,9 @@ async function alias({ life, store, catalog }: Control, call: Call<undefined>): 
   const name = ownName(asked);
   const known = await store.templates.find(name);
   if (known !== undefined && !isVisible(known, call.by.tenant.id))
-    throw new SandboxError("denied", `the template ${JSON.stringify(name)} is another's`);
+    throw new SandboxError("denied", `the template ${JSON.stringify(name)} is another's`, {
+      mend: "take another name",
+    });
   if ((await catalog.find(known?.name ?? name)) === undefined) {
     const { tenant } = call.by;
     const [snapshot] = (await life.snapshots({ tenant, name: asked })).records;
@@ -44,6 +46,7 @@ function noTemplate(name: string): SandboxError {
   return new SandboxError(
     "not-found",
     `there is no template ${JSON.stringify(name.slice(0, 128))}`,
+    { mend: "GET /templates and GET /snapshots list those that are there" },
   );
 }
 
@@ -88,6 +91,8 @@ async function remove(control: Control, call: Call<undefined>): Promise<Answer> 
   const known = await store.templates.find(ownName(asked));
   const isHosts = (known?.tenantId ?? null) === null;
   if (isHosts && (await catalog.find(ownName(asked))) !== undefined)
-    throw new SandboxError("denied", "the templates of the host are removed on the host");
+    throw new SandboxError("denied", "the templates of the host are removed on the host", {
+      mend: "cofferdam template rm does it there",
+    });
   throw noTemplate(asked);
 }

@@ -27,10 +27,23 @@ const missing = [
   ["GET /teams", "teams"],
 ] as const;
 
+/** What does instead. */
+const instead: Readonly<Record<(typeof missing)[number][1], string>> = {
+  "template builds": "cofferdam template build on the server's host, or take a snapshot",
+  "published templates": "every template of the host is everybody's",
+  "template tags": "name snapshots with a :tag",
+  volumes: "keep files in a sandbox that is paused, or in a snapshot",
+  secrets: "pass them as envVars",
+  teams: "a tenant is who owns the key: cofferdam key create --tenant NAME",
+};
+
 export const unsupportedOperations: readonly Operation[] = missing.map(([route, what]) =>
   operation(
     route,
     { name: "unsupported", summary: `not supported yet: ${what}`, success: 501 },
-    () => Promise.reject(new SandboxError("unsupported", `${what} are not supported yet`)),
+    () =>
+      Promise.reject(
+        new SandboxError("unsupported", `${what} are not supported yet`, { mend: instead[what] }),
+      ),
   ),
 );

@@ -1,6 +1,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { type InTurn, atMost } from "../../core/at-most.ts";
 import { admits, isHidden } from "./admission.ts";
 import { answerPreflight, openTo } from "./cross-origin.ts";
 import { hostNameOf } from "./host-name.ts";
@@ -9,7 +10,7 @@ import { presences } from "./presence.ts";
 import { lookupFailed, notFound, refusal, trafficRefused } from "./refusal.ts";
 import { hasBody } from "./request-headers.ts";
 import { type Facts, type Route, factsOf, isPreflight, routeOf, valuesOf } from "./route.ts";
-import { readSignedUrl, signedBy } from "./signed-url.ts";
+import { readSignedUrl, signerAmong } from "./signed-url.ts";
 import { type DataPlaneOptions, agentPort, isAgentPort } from "./target.ts";
 import { requestIdOf } from "../request-id.ts";
 import { type Traffic, untold } from "./traffic.ts";
@@ -25,7 +26,11 @@ export interface DataPlane {
   close(): void;
 }
 
+/** Searches for who signed an address that run at once: each tries the tokens of all sandboxes. */
+const searchesAtOnce = 2;
+
 interface Plane extends VisitOptions {
+  readonly searches: InTurn;
   readonly options: DataPlaneOptions & { readonly traffic: Traffic };
 }
 
@@ -37,6 +42,7 @@ export function dataPlane(options: DataPlaneOptions): DataPlane {
   if (domainName === undefined) throw new RangeError("domain: expected a host name");
   const plane: Plane = {
     options: { ...options, traffic: options.traffic ?? untold },
+    searches: atMost(searchesAtOnce),
     idleTimeoutMs: options.idleTimeoutMs ?? 620_000,
     behindProxy: options.behindProxy ?? false,
     presences: presences({
@@ -103,7 +109,10 @@ function follow(plane: Plane, route: Taken, caller: Caller): void {
     case "preflight":
       return answerPreflight(caller.response, factsOf(caller.request));
     case "signed":
-      return followSignature(plane, caller);
+      followSignature(plane, caller).catch(() =>
+        turnAway(caller, refusal(500, "something went wrong")),
+      );
+      return;
     case "sandbox":
       approach(plane, route, caller).catch((cause: unknown) =>
         turnAway(caller, lookupFailed(route.id, cause)),
@@ -111,11 +120,13 @@ function follow(plane: Plane, route: Taken, caller: Caller): void {
   }
 }
 
-function followSignature(plane: Plane, caller: Caller): void {
+async function followSignature(plane: Plane, caller: Caller): Promise<void> {
   const { method = "", url = "" } = caller.request;
   const signed = readSignedUrl(method, url);
   if (signed === undefined) return turnAway(caller, refusal(401, "invalid signature"));
-  const by = signedBy(signed, plane.options.tokens(), Date.now());
+  const { tokens } = plane.options;
+  const by = await plane.searches(() => signerAmong(signed, tokens(), Date.now()));
+  if (caller.response.destroyed) return;
   if (by.kind === "nobody") return turnAway(caller, refusal(401, "invalid signature"));
   if (by.kind === "expired") return turnAway(caller, refusal(401, "signature is already expired"));
   follow(plane, { kind: "sandbox", id: by.id, port: agentPort, by: "signature" }, caller);

@@ -178,7 +178,10 @@ export async function resume(
     const record = await currentOf(parts, sandbox);
     if (record.state === "paused")
       return resumeNow(parts, sandbox, { record, lifetimeMs, anew: false });
-    throw new SandboxError("conflict", `sandbox ${id} is not paused`, { field: "state" });
+    throw new SandboxError("conflict", `sandbox ${id} is not paused`, {
+      field: "state",
+      mend: "use it as it is",
+    });
   });
 }
 
@@ -219,7 +222,10 @@ export async function pause(
   await sandbox.inTurn(async () => {
     const record = await currentOf(parts, sandbox);
     if (record.state === "paused")
-      throw new SandboxError("conflict", `sandbox ${id} is paused already`, { field: "state" });
+      throw new SandboxError("conflict", `sandbox ${id} is paused already`, {
+        field: "state",
+        mend: "connect to it to have it go on",
+      });
     await pauseNow(parts, sandbox, { record, kept });
   });
 }

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { AuditLog } from "../../audit/audit-log.ts";
+import { atMost, endsAtOnce } from "../../core/at-most.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Driver } from "../../core/driver.ts";
 import type { MetricsSample } from "../../store/metrics-samples.ts";
@@ -16,6 +17,7 @@ import type { Log } from "../log.ts";
 import { createSandbox } from "./create.ts";
 import { type ForkRequest, type Forked, forkSandbox } from "./fork.ts";
 import type { Asked } from "./make.ts";
+import { diskRoom, hostDisk } from "./host-disk.ts";
 import { hostMemory } from "./host-memory.ts";
 import {
   type ConnectRequest,
@@ -65,6 +67,8 @@ export interface LifeOptions {
   readonly samplingMs: number;
   /** How many times the host's memory may be promised to sandboxes in all; `undefined`: without a limit. */
   readonly memoryOvercommit: number | undefined;
+  /** The same of the disk that holds machines. */
+  readonly diskOvercommit: number | undefined;
 }
 
 /** What a change is asked for with: so many seconds from now, by whom. */
@@ -182,7 +186,8 @@ export function life(options: LifeOptions): Life {
       return found;
     },
     async endAll() {
-      await Promise.allSettled([...live.all()].map((sandbox) => sandbox.end("killed")));
+      const all = [...live.all()];
+      await Promise.allSettled(all.map((sandbox) => parts.ends(() => sandbox.end("killed"))));
       await sweep(parts);
     },
     hold: (id, tenantId, request) => hold(parts, { id, tenantId }, request),
@@ -198,18 +203,33 @@ export function life(options: LifeOptions): Life {
 const mostWaiting = 500;
 
 function partsOf(options: LifeOptions): LifeParts {
-  const { store, log, memoryOvercommit: overcommit } = options;
+  const { store, log, memoryOvercommit, diskOvercommit } = options;
   const live = liveSandboxes({
     store,
     log,
     expire: (sandbox, why) => expire(parts, sandbox, why),
     sweep: (driver) => sweepLost(parts, driver),
   });
-  const memory = hostMemory({ promisedMiB: () => promisedMiB(live), overcommit });
+  const memory = hostMemory({ promisedMiB: () => promisedMiB(live), overcommit: memoryOvercommit });
+  const disk = hostDisk({
+    promisedMiB: () => promisedDiskMiB(live),
+    overcommit: diskOvercommit,
+    room: () => diskRoom(options.stateDir),
+  });
   const entrance = turnstile({ places: 4 * availableParallelism(), waiting: mostWaiting });
-  const leases = ownerLeases((id) => void endOwnerless(live.get(id), log));
+  const ends = atMost(endsAtOnce(availableParallelism()));
+  const leases = ownerLeases((id) => void ends(() => endOwnerless(live.get(id), log)));
   const sets = { making: new Set<string>(), taking: new Set<string>() };
-  const parts: LifeParts = { ...options, live, leases, memory, turnstile: entrance, ...sets };
+  const parts: LifeParts = {
+    ...options,
+    live,
+    leases,
+    memory,
+    disk,
+    ends,
+    turnstile: entrance,
+    ...sets,
+  };
   return parts;
 }
 
@@ -234,6 +254,13 @@ function promisedMiB(live: LiveSandboxes): number {
   return sumMiB;
 }
 
+/** What all sandboxes, running and paused, may come to write. */
+function promisedDiskMiB(live: LiveSandboxes): number {
+  let sumMiB = 0;
+  for (const { diskMiB } of live.all()) sumMiB += diskMiB;
+  return sumMiB;
+}
+
 /** Notes for a later server which sandboxes were used since this was done last, where that is what they live by. */
 async function noteUses({ live, store }: LifeParts): Promise<void> {
   const used = [...live.all()].filter(({ clock }) => clock.wasUsed());
@@ -247,7 +274,9 @@ async function noteUses({ live, store }: LifeParts): Promise<void> {
 function driverOf({ drivers }: LifeParts, { driver: name, id }: SandboxRecord): Driver {
   const driver = drivers.get(name);
   if (driver !== undefined) return driver;
-  throw new SandboxError("unavailable", `the driver of sandbox ${id} is not here`);
+  throw new SandboxError("unavailable", `the driver of sandbox ${id} is not here`, {
+    mend: "cofferdam doctor on the server's host says what is missing",
+  });
 }
 
 async function hold(
@@ -279,6 +308,7 @@ async function tidy(parts: LifeParts): Promise<void> {
   await sweepSnapshots(parts);
   const before = new Date(Date.now() - keepEndedMs).toISOString();
   await parts.store.sandboxes.forgetEndedBefore(before);
+  await parts.store.scrub();
   await sweep(parts);
 }
 

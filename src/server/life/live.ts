@@ -1,3 +1,4 @@
+import type { InTurn } from "../../core/at-most.ts";
 import type { Machine } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
@@ -5,7 +6,7 @@ import type { Store } from "../../store/store.ts";
 import type { Log } from "../log.ts";
 import { type Alarm, alarm } from "./alarm.ts";
 import { type Gate, type Known, gateOf } from "./gate.ts";
-import { type InTurn, turns } from "./turns.ts";
+import { turns } from "./turns.ts";
 import { type UseClock, useClock } from "./use-clock.ts";
 
 /** A sandbox whose machine is here, running or paused. */
@@ -15,6 +16,7 @@ export interface LiveSandbox {
   readonly machine: Machine;
   readonly startedAt: Date;
   readonly memoryMiB: number;
+  readonly diskMiB: number;
   /** How long it lives unless its owner holds it, while it runs. Milliseconds; `undefined`: nobody must hold it. */
   leaseMs: number | undefined;
   /** Whether its memory is this host's to give: it runs, or is paused with its memory. */
@@ -106,6 +108,7 @@ function keep(keeping: Keeping, { found, machine, known }: Taking): LiveSandbox 
     over,
     startedAt: new Date(record.startedAt),
     memoryMiB: record.resources.memoryMiB,
+    diskMiB: record.resources.diskMiB,
     leaseMs: undefined,
     holdsMemory: true,
     autoResume: record.autoResume,

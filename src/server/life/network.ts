@@ -58,5 +58,5 @@ export function requireNoWayOut(asked: EgressConfig, { name }: Driver, at: "netw
 }
 
 export function unsupported(field: string, message: string): SandboxError {
-  return new SandboxError("unsupported", `${field}: ${message}`, { field });
+  return new SandboxError("unsupported", `${field}: ${message}`, { field, mend: "leave it out" });
 }

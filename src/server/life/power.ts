@@ -10,13 +10,16 @@ import { roomFor } from "./room.ts";
 export const pauseMend =
   "`keepMemory: false` keeps the files alone; pauseKeeps of GET /cofferdam/v1/drivers says what each driver keeps";
 
-type Parts = Pick<LifeParts, "store" | "memory" | "leases" | "turnstile" | "stateDir">;
+type Parts = Pick<LifeParts, "store" | "memory" | "leases" | "turnstile" | "disk">;
 
 /** The power to pause. Throws `unsupported` where the machine lacks it, or cannot keep what is to be kept. */
 export function powerOver({ machine }: LiveSandbox, driver: string, kept: Kept): Power {
   const { power } = machine;
   if (power === undefined)
-    throw new SandboxError("unsupported", `the driver ${driver} has no pause`, { field: "pause" });
+    throw new SandboxError("unsupported", `the driver ${driver} has no pause`, {
+      field: "pause",
+      mend: pauseMend,
+    });
   if (power.keeps.includes(kept)) return power;
   const what = kept === "memory" ? "the memory" : "the files alone";
   throw new SandboxError("unsupported", `memory: the driver ${driver} cannot keep ${what}`, {

@@ -38,7 +38,7 @@ export async function lookRound(parts: LifeParts): Promise<Found> {
   const strays = machines.filter(({ info }) => isServers(info) && !known.has(info.id));
   await inGroups(strays, async ({ driver, info }) => {
     if (!parts.making.has(info.id) && (await isStray(parts, info.id)))
-      found.ended += Number(await endStray(parts, driver, info.id));
+      found.ended += Number(await parts.ends(() => endStray(parts, driver, info.id)));
   });
   return found;
 }

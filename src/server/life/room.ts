@@ -1,4 +1,3 @@
-import { requireHostDisk } from "./host-disk.ts";
 import type { LifeParts } from "./parts.ts";
 
 export interface RoomWanted {
@@ -16,21 +15,19 @@ export interface RoomWanted {
  * `unavailable` or `disk-full` when the host has not that much.
  */
 export async function roomFor(
-  { turnstile, memory, stateDir }: Pick<LifeParts, "turnstile" | "memory" | "stateDir">,
+  { turnstile, memory, disk }: Pick<LifeParts, "turnstile" | "memory" | "disk">,
   { tenantId, memoryMiB, isPromised, diskMiB, signal }: RoomWanted,
 ): Promise<Disposable> {
-  const turn = await turnstile.enter(tenantId, signal);
+  const taken: Disposable[] = [await turnstile.enter(tenantId, signal)];
+  const giveBack = (): void => {
+    for (const each of taken.toReversed()) each[Symbol.dispose]();
+  };
   try {
-    if (diskMiB > 0) requireHostDisk(stateDir, diskMiB);
-    const reserved = memory.reserve(memoryMiB, { isPromised });
-    return {
-      [Symbol.dispose]() {
-        reserved[Symbol.dispose]();
-        turn[Symbol.dispose]();
-      },
-    };
+    if (diskMiB > 0) taken.push(disk.reserve(diskMiB));
+    taken.push(memory.reserve(memoryMiB, { isPromised }));
+    return { [Symbol.dispose]: giveBack };
   } catch (cause) {
-    turn[Symbol.dispose]();
+    giveBack();
     throw cause;
   }
 }

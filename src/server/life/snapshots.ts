@@ -4,7 +4,6 @@ import type { Page } from "../../store/paging.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { SnapshotListOptions, SnapshotRecord } from "../../store/snapshot-record.ts";
 import type { Tenant } from "../../store/tenant.ts";
-import { requireHostDisk } from "./host-disk.ts";
 import { currentOf, presentOf, runningOnly } from "./lease.ts";
 import type { LiveSandbox } from "./live.ts";
 import type { LifeParts } from "./parts.ts";
@@ -88,7 +87,7 @@ export interface Taken {
 export async function take(parts: LifeParts, sandboxId: string, tenant: Tenant): Promise<Taken> {
   const { sandbox, record: before } = await presentOf(parts, sandboxId, tenant.id);
   requireSnapshots(sandbox, before);
-  requireHostDisk(parts.stateDir, before.resources.diskMiB);
+  using _ = parts.disk.reserve(before.resources.diskMiB, { isPromised: true });
   const id = newSnapshotId();
   const release = (): void => void parts.taking.delete(id);
   parts.taking.add(id);
@@ -111,6 +110,7 @@ function requireSnapshots(
   if (snapshots !== undefined) return snapshots;
   throw new SandboxError("unsupported", `the driver ${driver} has no snapshot`, {
     field: "snapshot",
+    mend: "GET /cofferdam/v1/drivers says which drivers have",
   });
 }
 

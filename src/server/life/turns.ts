@@ -1,5 +1,4 @@
-/** Runs one after the other what must not run at once. */
-export type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+import type { InTurn } from "../../core/at-most.ts";
 
 /** A queue of one. */
 export function turns(): InTurn {

@@ -34,7 +34,9 @@ export function door(parts: LifeParts): Door {
       (waking.get(id)?.waiters ?? 0) >= mostForOne ||
       (ofTenants.get(tenantId) ?? 0) >= mostForTenant;
     if (isCrowded || waiters >= mostInAll)
-      throw new SandboxError("exhausted", "too many requests wait for a sandbox to be resumed");
+      throw new SandboxError("exhausted", "too many requests wait for a sandbox to be resumed", {
+        mend: "try again in a moment",
+      });
     const known = waking.get(id) ?? { woken: resumed(parts, sandbox), waiters: 0 };
     waking.set(id, known);
     known.waiters += 1;
@@ -75,7 +77,9 @@ async function resumed(parts: LifeParts, sandbox: LiveSandbox): Promise<boolean>
 async function within<T>(promise: Promise<T>, milliseconds: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    const error = new SandboxError("timed-out", "the sandbox was not resumed in time");
+    const error = new SandboxError("timed-out", "the sandbox was not resumed in time", {
+      mend: "connect to it, and try again",
+    });
     timer = setTimeout(() => reject(error), milliseconds).unref();
   });
   try {

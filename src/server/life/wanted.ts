@@ -45,10 +45,19 @@ function requireNoExtras({ mcp, iam, volumeMounts }: Wish): void {
 function requirePause({ autoPause, autoPauseMemory, autoResume }: Wish, driver: Driver): void {
   const resumes = autoResume?.enabled === true;
   if (autoPauseMemory === false && autoPause !== true)
-    throw invalid("autoPauseMemory", "false needs autoPause");
-  if (resumes && autoPause !== true) throw invalid("autoResume", "needs autoPause");
+    throw invalid(
+      "autoPauseMemory",
+      "false needs autoPause",
+      "say autoPause: true, or leave it out",
+    );
+  if (resumes && autoPause !== true)
+    throw invalid("autoResume", "needs autoPause", "say autoPause: true, or leave it out");
   if (resumes && autoPauseMemory === false)
-    throw invalid("autoResume", "traffic cannot resume what kept no memory");
+    throw invalid(
+      "autoResume",
+      "traffic cannot resume what kept no memory",
+      "leave out autoPauseMemory, or autoResume",
+    );
   if (autoPause === true && !driver.capabilities.has("pause"))
     throw unsupported("autoPause", `the driver ${driver.name} cannot pause a sandbox`);
 }
@@ -59,7 +68,11 @@ export function metadataOf({ metadata }: Wish): Readonly<Record<string, string>>
     (name) => name.startsWith(ownPrefix) && name !== driverKey,
   );
   if (own !== undefined)
-    throw invalid(`metadata.${own}`, `names that begin with ${ownPrefix} are the server's`);
+    throw invalid(
+      `metadata.${own}`,
+      `names that begin with ${ownPrefix} are the server's`,
+      "take another name",
+    );
   return metadata ?? {};
 }
 
@@ -67,7 +80,11 @@ export function metadataOf({ metadata }: Wish): Readonly<Record<string, string>>
 export function lifetimeOf(seconds: number, { maxLifetimeMs }: TenantLimits): number {
   const lifetimeMs = seconds * 1000;
   if (lifetimeMs <= maxLifetimeMs) return lifetimeMs;
-  throw invalid("timeout", `is at most ${Math.floor(maxLifetimeMs / 1000)} seconds`);
+  throw invalid(
+    "timeout",
+    `is at most ${Math.floor(maxLifetimeMs / 1000)} seconds`,
+    "ask for less, and extend it later",
+  );
 }
 
 export interface SpecFacts {
