@@ -44,6 +44,10 @@ func Start() (*net.UnixConn, error) {
 	if err != nil {
 		return nil, err
 	}
+	// For whoever saves a machine that has booted, so that others start from it.
+	if err := bridge.Say(stream, message("waiting", "")); err != nil {
+		return nil, err
+	}
 	first, rest, err := firstMessages(stream)
 	if err != nil {
 		return nil, fmt.Errorf("the host's first words: %w", err)

@@ -9,15 +9,20 @@ export interface BuiltinOptions {
   readonly allowKnownEscapes?: boolean;
 }
 
-/** The built-in drivers of this host, strongest first, each loaded when it is asked for. */
+/** The built-in drivers of this host, those that `auto` tries before the others, each loaded when it is asked for. */
 export const builtinDrivers = {
   gvisor: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./gvisor/index.ts")).gvisor(options),
   runc: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./runc/index.ts")).runc(options),
+  qemu: async (options: BuiltinOptions): Promise<Driver> =>
+    (await import("./qemu/index.ts")).qemu(options),
 } as const;
 
 export type BuiltinName = keyof typeof builtinDrivers;
+
+/** What `auto` tries, strongest first. The others are chosen by name: QEMU may have to emulate the processor. */
+export const autoDrivers: readonly BuiltinName[] = ["gvisor", "runc"];
 
 /** What the drivers of services elsewhere take, by their names. */
 export interface HostedOptions {

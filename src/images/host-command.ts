@@ -92,6 +92,8 @@ function spawnError(program: string, error: unknown): unknown {
 
 const packages: Readonly<Record<string, string>> = {
   "mkfs.ext4": "e2fsprogs",
+  "mkfs.erofs": "erofs-utils",
+  "dpkg-deb": "dpkg",
   flock: "util-linux",
   setpriv: "util-linux",
   "apt-get": "apt",

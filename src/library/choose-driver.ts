@@ -7,6 +7,7 @@ import {
   type BuiltinOptions,
   type HostedName,
   type HostedOptions,
+  autoDrivers,
   builtinDrivers,
   hostedDrivers,
   plannedDrivers,
@@ -27,7 +28,7 @@ export type Place = BuiltinOptions & HostedOptions;
 /** Where local drivers keep machines and templates when nobody says. */
 export const defaultStateDir = "/var/lib/cofferdam";
 
-/** Names of the built-in drivers of this host, strongest first. */
+/** Names of the built-in drivers of this host. */
 export const driverNames: readonly BuiltinName[] = Object.keys(builtinDrivers).filter(
   (name): name is BuiltinName => Object.hasOwn(builtinDrivers, name),
 );
@@ -72,7 +73,7 @@ async function named(option: unknown, place: Place): Promise<Chosen> {
 /** Asks the drivers one after the other, strongest first, whether this host can use them. */
 async function strongest(place: Place): Promise<Chosen> {
   const rejected: { driver: string; reason: string; mend: string }[] = [];
-  for (const name of driverNames) {
+  for (const name of autoDrivers) {
     const driver = await load(name, place);
     const availability = await driver.probe();
     if (availability.ok) {

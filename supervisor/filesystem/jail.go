@@ -32,17 +32,33 @@ func (r *Root) MountJail(vessel plan.Vessel) error {
 	}
 	r.mounted = append(r.mounted, r.mountPoint)
 	work := filepath.Join(r.mountPoint, plan.WorkName)
-	flags := uintptr(syscall.MS_NOSUID | syscall.MS_NODEV | syscall.MS_NOEXEC)
+	flags := uintptr(syscall.MS_NOSUID | syscall.MS_NOEXEC)
 	if err := syscall.Mount("tmpfs", work, "tmpfs", flags, "mode=755,size=64k"); err != nil {
 		return failure.Wrap(err, "mount the engine's files")
 	}
 	r.mounted = append(r.mounted, work)
 	for _, file := range append(vessel.Files, plan.File{From: r.path(), To: ImageName, Writable: true}) {
-		if err := r.mountFile(file, filepath.Join(work, file.To)); err != nil {
+		if err := r.putFile(file, filepath.Join(work, file.To), vessel.HostID); err != nil {
 			return err
 		}
 	}
 	return failure.Wrap(syscall.Mount("", work, "", flags|syscall.MS_REMOUNT|syscall.MS_RDONLY, ""), "close the engine's files")
+}
+
+// putFile makes a device, which the engine may use whoever else may, or mounts a file.
+func (r *Root) putFile(file plan.File, at string, owner int) error {
+	var facts syscall.Stat_t
+	if err := syscall.Stat(file.From, &facts); err != nil {
+		return failure.Wrap(err, "find "+file.To)
+	}
+	if facts.Mode&syscall.S_IFMT != syscall.S_IFCHR {
+		return r.mountFile(file, at)
+	}
+	err := syscall.Mknod(at, syscall.S_IFCHR|0o600, int(facts.Rdev))
+	if err == nil {
+		err = os.Chown(at, owner, owner)
+	}
+	return failure.Wrap(err, "make the device "+file.To)
 }
 
 func (r *Root) mountFile(file plan.File, at string) error {

@@ -17,6 +17,8 @@ export interface MachineFacts {
   readonly resources: Resources;
   /** Environment that comes with its template, without what its own maker gave it. */
   readonly templateEnvs: Readonly<Record<string, string>>;
+  /** Debian's version of the machine's own kernel. */
+  readonly kernel?: string | undefined;
 }
 
 const factsSchema = z.object({
@@ -32,6 +34,7 @@ const factsSchema = z.object({
     openFiles: z.number(),
   }),
   templateEnvs: z.record(z.string(), z.string()).default({}),
+  kernel: z.string().optional(),
 });
 
 /** The facts of a machine; `undefined` when it is not there, or is going. */

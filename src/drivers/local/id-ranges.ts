@@ -17,7 +17,7 @@ export interface IdRange {
  * A range is free when its link is missing, or leads to a directory that is gone.
  */
 const reservations = "/run/cofferdam-ids";
-const size = 65_536;
+export const rangeSize = 65_536;
 /** 0x70000000 to 0x7ffdffff: nobody's, by systemd's table of ids, and far from those of subuid. */
 const first = 0x7000;
 const count = 0xffe;
@@ -27,7 +27,8 @@ const tries = 64;
 export async function reserveIds(directory: string): Promise<IdRange> {
   for (let attempt = 0; attempt < tries; attempt += 1) {
     const index = first + randomInt(count);
-    if (await reserve(String(index), directory)) return { hostId: index * size, size };
+    if (await reserve(String(index), directory))
+      return { hostId: index * rangeSize, size: rangeSize };
   }
   await releaseStaleIds();
   throw new SandboxError("exhausted", "no range of user ids is free on this host", {
@@ -40,7 +41,7 @@ export const idLock: string = join(reservations, "lock");
 
 /** Reserves a machine's own range again. `false`: another machine has it. */
 export async function reclaimIds({ hostId }: IdRange, directory: string): Promise<boolean> {
-  const name = String(hostId / size);
+  const name = String(hostId / rangeSize);
   if (await reserve(name, directory)) return true;
   return (await readlink(join(reservations, name))) === directory;
 }
@@ -60,7 +61,7 @@ async function reserve(name: string, directory: string): Promise<boolean> {
 
 /** Gives a range back. It may be gone already. */
 export async function releaseIds({ hostId }: IdRange): Promise<void> {
-  await removeLink(join(reservations, String(hostId / size)));
+  await removeLink(join(reservations, String(hostId / rangeSize)));
 }
 
 /** Gives back the ranges of machines that are gone. */

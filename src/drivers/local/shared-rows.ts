@@ -66,6 +66,6 @@ export function refuseWhatThisHostLacks({ resources, egress }: SandboxSpec): voi
     );
 }
 
-function unsupported(field: string, message: string, mend: string): SandboxError {
+export function unsupported(field: string, message: string, mend: string): SandboxError {
   return new SandboxError("unsupported", `${field}: ${message}`, { field, mend });
 }

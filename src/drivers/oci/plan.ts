@@ -1,11 +1,10 @@
-import { randomBytes } from "node:crypto";
 import type { SandboxSpec } from "../../core/spec.ts";
-import { invalid } from "../../core/validate.ts";
 import type { Template } from "../../images/templates.ts";
 import type { IdRange } from "../local/id-ranges.ts";
 import { type MachinePlaces, controlGroup, mountPoint } from "../local/layout.ts";
 import type { Preset } from "./preset.ts";
 import { processLimits } from "../local/process-limits.ts";
+import { machineSetup } from "../local/setup.ts";
 
 /** All that a machine is made from. */
 export interface MachineParts {
@@ -20,12 +19,8 @@ export interface MachineParts {
   readonly idRange: IdRange | undefined;
 }
 
-/** How long the agent lives without a word from its supervisor. */
-const agentLeaseMs = 15_000;
 const ownerGraceMs = 15_000;
 const startTimeoutMs = 30_000;
-/** What fits into one message to the agent, with room for its frame. */
-const maxSetupBytes = 60_000;
 
 /** The page from which the supervisor makes the machine; docs/decisions/0004 says what each field means. */
 export function machinePlan(preset: Preset, parts: MachineParts): unknown {
@@ -61,7 +56,16 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
       log: places.runtimeLog,
       limits: idRange === undefined ? null : processLimits(resources),
     },
-    setup: machineSetup(preset, parts),
+    setup: machineSetup({
+      places,
+      spec,
+      template,
+      facts: {
+        cgroup: preset.commandGroups,
+        noNewPrivileges: preset.noNewPrivileges,
+        sudo: preset.sudo,
+      },
+    }),
     lease: {
       lifetimeMs: Math.round(lease.lifetimeMs),
       idleTimeoutMs: Math.round(lease.idleTimeoutMs),
@@ -71,26 +75,4 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
     },
     startTimeoutMs,
   };
-}
-
-function machineSetup(preset: Preset, { spec, places, template }: MachineParts): unknown {
-  const setup = {
-    id: places.id,
-    hostname: places.id,
-    envs: { ...template?.envs, ...spec.envs },
-    defaultUser: template?.defaultUser ?? "root",
-    workdir: template?.workdir ?? "",
-    accessToken: spec.accessToken ?? randomBytes(24).toString("hex"),
-    leaseMs: agentLeaseMs,
-    warm: template?.warm ?? [],
-    openFiles: spec.resources.openFiles,
-    userPids: spec.resources.pids,
-    memoryMiB: spec.resources.memoryMiB,
-    cgroup: preset.commandGroups,
-    noNewPrivileges: preset.noNewPrivileges,
-    sudo: preset.sudo,
-  };
-  const bytes = Buffer.byteLength(JSON.stringify(setup));
-  if (bytes <= maxSetupBytes) return setup;
-  throw invalid("envs", `the environment has ${bytes} bytes as JSON, more than ${maxSetupBytes}`);
 }

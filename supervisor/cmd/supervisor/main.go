@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"cofferdam/supervisor/clock"
 	"cofferdam/supervisor/failure"
 	"cofferdam/supervisor/launcher"
 	"cofferdam/supervisor/machine"
@@ -46,11 +47,14 @@ func command(words []string) int {
 		return sweepUp(words[1])
 	case len(words) == 1 && words[0] == "launcher":
 		return launch()
+	case len(words) == 1 && words[0] == "cycles":
+		fmt.Println(clock.Khz())
+		return 0
 	case len(words) == 1 && words[0] == "version":
 		fmt.Println(version)
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> | discard <plan.json> | sweep <state directory> | launcher | version")
+	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> | discard <plan.json> | sweep <state directory> | launcher | cycles | version")
 	return 64
 }
 
