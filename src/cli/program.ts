@@ -6,6 +6,7 @@ import { createCommand } from "./commands/create.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { execCommand } from "./commands/exec.ts";
 import { killCommand } from "./commands/kill.ts";
+import { kernelCommand } from "./commands/kernel.ts";
 import { keyCommand } from "./commands/key.ts";
 import { listCommand } from "./commands/ls.ts";
 import { pauseCommand } from "./commands/pause.ts";
@@ -72,6 +73,7 @@ export function program(context: Context): Command {
     resumeCommand,
     snapshotCommand,
     templateCommand,
+    kernelCommand,
     serveCommand,
     keyCommand,
     statusCommand,

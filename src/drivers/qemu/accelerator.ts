@@ -30,7 +30,6 @@ export async function acceleration(
   engine: string,
   tryGuest: (groups: readonly number[]) => Promise<void>,
 ): Promise<Acceleration> {
-  const emulated = (reason: string): Acceleration => ({ accelerator: "tcg", reason, groups: [] });
   const facts = await stat(device).catch(() => undefined);
   if (facts === undefined) return emulated(`there is no ${device}`);
   try {
@@ -44,6 +43,10 @@ export async function acceleration(
   const known = noteSchema.safeParse(await readJson(file)).data;
   const note = known?.key === key ? known : await tried(file, key, () => tryGuest(groups));
   return note.runs ? { accelerator: "kvm", reason: "", groups } : emulated(note.reason);
+}
+
+function emulated(reason: string): Acceleration {
+  return { accelerator: "tcg", reason, groups: [] };
 }
 
 async function tried(

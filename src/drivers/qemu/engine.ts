@@ -2,13 +2,14 @@ import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { releaseIds, reserveIds } from "../local/id-ranges.ts";
 import type { Engine, FoundEngine, Vessel, VesselWanted } from "../microvm/engine.ts";
-import { guestFiles } from "../microvm/guest-files.ts";
+import { type GuestFiles, guestFiles } from "../microvm/guest-files.ts";
 import { type Acceleration, acceleration, kvmPatienceMs } from "./accelerator.ts";
 import { engineArguments, translationMiB } from "./arguments.ts";
 import { qemuEnforcement } from "./enforcement.ts";
 import { engineJail, jailed } from "./jail.ts";
 import { type QemuProgram, qemuProgram } from "./program.ts";
-import { savedState } from "./states.ts";
+import type { Accelerator, MachineShape } from "./shape.ts";
+import { type SavedState, savedState } from "./states.ts";
 
 /** What QEMU itself takes on the host, and a page table's worth for the machine. MiB. */
 const ownMiB = 96;
@@ -55,19 +56,32 @@ interface Found {
 async function vesselOf({ engine, jail, speed }: Found, wanted: VesselWanted): Promise<Vessel> {
   const { stateDir, spec, guest, hostId, signal } = wanted;
   const { memoryMiB, cpus } = spec.resources;
-  const shape = {
-    accelerator: speed.accelerator,
-    memoryMiB,
-    processors: Math.max(1, Math.ceil(cpus)),
-    vmlinux: guest.vmlinux,
-    initramfs: guest.initramfs,
-  };
-  const { groups } = speed;
+  const { accelerator, groups } = speed;
+  const { vmlinux, initramfs } = guest;
+  const processors = Math.max(1, Math.ceil(cpus));
+  const shape = { accelerator, memoryMiB, processors, vmlinux, initramfs };
   const patienceMs = bootPatienceMs;
   const making = { stateDir, engine, jail, shape, hostId, groups, signal, patienceMs };
   const state = await savedState(making);
-  const [topmost, template = topmost] = guest.layers;
-  const work = (name: string): string => `${jailed.work}/${name}`;
+  return {
+    start: startWords(shape, state),
+    pidFile: "",
+    remove: [],
+    jail,
+    files: vesselFiles(guest, state, accelerator),
+    groups,
+    stream: { kind: "descriptor" },
+    disks: {
+      layers: guest.layers.length > 1 ? ["serial:guest", "serial:template"] : ["serial:guest"],
+      writable: "serial:disk",
+    },
+    overheadMiB: ownMiB + translationMiB,
+    threads: ownThreads + processors,
+  };
+}
+
+/** The command line of an engine in its jail, which starts from a saved state. */
+function startWords(shape: MachineShape, { tscKhz }: SavedState): [string, ...string[]] {
   const disks = ["guest", "template", "disk"].map((serial) => ({
     serial,
     path: work(serial === "disk" ? "disk.img" : serial),
@@ -78,41 +92,45 @@ async function vesselOf({ engine, jail, speed }: Found, wanted: VesselWanted): P
     vmlinux: work("vmlinux"),
     initramfs: work("initramfs"),
     memory: { path: work("memory"), writable: false },
-    tscKhz: state.tscKhz,
+    tscKhz,
     disks,
   };
+  return [
+    ...engineArguments(jailed.program, shape, places),
+    "-incoming",
+    "defer",
+    "-chardev",
+    `file,id=commands,path=${work("null")},input-path=${work("commands")}`,
+    "-mon",
+    "chardev=commands,mode=readline",
+  ];
+}
+
+/** Where a file is in an engine's jail. */
+function work(name: string): string {
+  return `${jailed.work}/${name}`;
+}
+
+function vesselFiles(
+  { vmlinux, initramfs, layers }: GuestFiles,
+  { memory, devices, commands }: SavedState,
+  accelerator: Accelerator,
+): Vessel["files"] {
+  const [topmost, template = topmost] = layers;
   const files = {
-    vmlinux: guest.vmlinux.path,
-    initramfs: guest.initramfs.path,
-    memory: state.memory,
-    devices: state.devices,
-    commands: state.commands,
+    vmlinux: vmlinux.path,
+    initramfs: initramfs.path,
+    memory,
+    devices,
+    commands,
     guest: topmost?.path ?? "",
     template: template?.path ?? "",
   };
-  return {
-    start: [
-      ...engineArguments(jailed.program, shape, places),
-      ...["-incoming", "defer", "-mon", "chardev=commands,mode=readline"],
-      ...["-chardev", `file,id=commands,path=${work("null")},input-path=${work("commands")}`],
-    ],
-    pidFile: "",
-    remove: [],
-    jail,
-    files: [
-      ...Object.entries(files).map(([to, from]) => ({ from, to, writable: false })),
-      { from: "/dev/null", to: "null", writable: true },
-      ...(shape.accelerator === "kvm" ? [{ from: "/dev/kvm", to: "kvm", writable: true }] : []),
-    ],
-    groups,
-    stream: { kind: "descriptor" },
-    disks: {
-      layers: guest.layers.length > 1 ? ["serial:guest", "serial:template"] : ["serial:guest"],
-      writable: "serial:disk",
-    },
-    overheadMiB: ownMiB + translationMiB,
-    threads: ownThreads + shape.processors,
-  };
+  const devicesOfHost = accelerator === "kvm" ? ["null", "kvm"] : ["null"];
+  return [
+    ...Object.entries(files).map(([to, from]) => ({ from, to, writable: false })),
+    ...devicesOfHost.map((name) => ({ from: `/dev/${name}`, to: name, writable: true })),
+  ];
 }
 
 /** Boots a small guest by KVM. Throws what its boot does. */

@@ -99,23 +99,18 @@ function start(saving: Saving, tscKhz: number): ChildProcess {
     tscKhz,
     disks,
   };
-  const words = [
-    ...[
-      "--pdeathsig",
-      "KILL",
-      "unshare",
-      "--net",
-      "--ipc",
-      "--uts",
-      "setpriv",
-      "--pdeathsig",
-      "KILL",
+  const identity = [
+    ["--pdeathsig", "KILL", "--reuid", String(hostId), "--regid", String(hostId)],
+    [
+      "--no-new-privs",
+      ...(groups.length === 0 ? ["--clear-groups"] : ["--groups", groups.join(",")]),
     ],
-    ...["--reuid", String(hostId), "--regid", String(hostId), "--no-new-privs"],
-    ...(groups.length === 0 ? ["--clear-groups"] : ["--groups", groups.join(",")]),
-    ...engineArguments(engine.path, shape, places),
-    ...["-chardev", "socket,id=monitor,fd=4", "-mon", "chardev=monitor,mode=control"],
-  ];
+  ].flat();
+  const words = [
+    ["--pdeathsig", "KILL", "unshare", "--net", "--ipc", "--uts", "setpriv", ...identity],
+    engineArguments(engine.path, shape, places),
+    ["-chardev", "socket,id=monitor,fd=4", "-mon", "chardev=monitor,mode=control"],
+  ].flat();
   return spawn("setpriv", words, {
     env: environment,
     cwd: "/",
@@ -165,12 +160,12 @@ function waits(agent: Socket): Promise<void> {
   });
 }
 
-async function write({ ask }: Monitor, directory: string): Promise<void> {
+async function write(control: Monitor, directory: string): Promise<void> {
   const capabilities = [{ capability: "x-ignore-shared", state: true }];
-  await ask("migrate-set-capabilities", { capabilities });
-  await ask("migrate", { uri: `file:${join(directory, "devices")}` });
+  await control.ask("migrate-set-capabilities", { capabilities });
+  await control.ask("migrate", { uri: `file:${join(directory, "devices")}` });
   for (;;) {
-    const { status, ...rest } = migration.parse(await ask("query-migrate"));
+    const { status, ...rest } = migration.parse(await control.ask("query-migrate"));
     if (status === "completed") return;
     if (status === "failed" || status === "cancelled")
       throw new SandboxError("internal", `QEMU could not save it: ${rest["error-desc"] ?? status}`);

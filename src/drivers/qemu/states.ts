@@ -63,7 +63,7 @@ export async function savedState(wanted: StateWanted): Promise<SavedState> {
     signal: wanted.signal,
     whenHeld: () => undefined,
   });
-  return (await knownState(place, made)) ?? makeState(wanted, { root, place, made });
+  return (await knownState(place, made)) ?? (await makeState(wanted, { root, place, made }));
 }
 
 /** All that a state depends on, in words. */

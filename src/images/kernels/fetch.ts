@@ -32,7 +32,7 @@ export async function ensureKernel(
   await using _ = await fetching(stateDir, options);
   const meanwhile = await currentKernel(stateDir);
   if (meanwhile !== undefined) return meanwhile;
-  return fetchKernel(stateDir, options);
+  return await fetchKernel(stateDir, options);
 }
 
 /** Fetches the newest kernel of the pinned suite, unless it is here, and makes it the current one. */
@@ -42,7 +42,7 @@ export async function updateKernel(
 ): Promise<StoredKernel> {
   refuseOtherProcessors();
   await using _ = await fetching(stateDir, options);
-  return fetchKernel(stateDir, options);
+  return await fetchKernel(stateDir, options);
 }
 
 async function fetchKernel(

@@ -1,7 +1,8 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
-import fc from "fast-check";
+import { assert, property, uint8Array } from "fast-check";
 import { expect, test } from "vitest";
+import { SandboxError } from "../../core/errors.ts";
 import { isLz4, unpackLz4 } from "./lz4.ts";
 
 /** A block of literals alone, framed as a kernel's image is. */
@@ -21,9 +22,17 @@ function packed(content: Buffer): Buffer {
   return Buffer.concat([head, block]);
 }
 
+function outcome(bytes: Buffer): string {
+  try {
+    return unpackLz4(bytes, 512).length <= 512 ? "bounded" : "too long";
+  } catch (error) {
+    return SandboxError.from(error).code;
+  }
+}
+
 test("what was packed comes back", () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ minLength: 1, maxLength: 2000 }), (bytes) => {
+  assert(
+    property(uint8Array({ minLength: 1, maxLength: 2000 }), (bytes) => {
       const content = Buffer.from(bytes);
       expect(unpackLz4(packed(content), 4096).equals(content)).toBe(true);
     }),
@@ -40,16 +49,12 @@ test("a match that reaches into itself repeats what it begins with", () => {
 });
 
 test("rubbish is untrusted or bounded, and never more than was asked for", () => {
-  fc.assert(
-    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+  assert(
+    property(uint8Array({ maxLength: 300 }), (bytes) => {
       const head = Buffer.alloc(8);
       head.writeUInt32LE(0x184c2102, 0);
       head.writeUInt32LE(bytes.length, 4);
-      try {
-        expect(unpackLz4(Buffer.concat([head, bytes]), 512).length).toBeLessThanOrEqual(512);
-      } catch (error) {
-        expect(error).toMatchObject({ code: "untrusted" });
-      }
+      expect(outcome(Buffer.concat([head, bytes]))).toMatch(/^(untrusted|bounded)$/);
     }),
   );
 });
