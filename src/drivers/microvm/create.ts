@@ -49,7 +49,7 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     const range = idRange;
     const wanted = { stateDir, places, spec, guest, hostId: range.hostId, signal };
     const vessel = await found.vessel(wanted);
-    const facts = factsOf(engine, spec, guest.kernel);
+    const facts = factsOf(engine, { spec, template, kernel: guest.kernel });
     writeJson(places.facts, facts);
     const parts = { driver: engine.name, spec, places, vessel, guest, directories, template };
     writeJson(places.plan, machinePlan({ ...parts, disk, idRange: range }));
@@ -81,7 +81,7 @@ export function accessOf(
   facts: MachineFacts & { readonly own: boolean },
 ): MachineAccess {
   const { id, stateDir } = places;
-  const { driver, template, metadata, resources, own } = facts;
+  const { driver, template, metadata, resources, templateEnvs, own } = facts;
   return {
     id,
     driver,
@@ -92,16 +92,32 @@ export function accessOf(
     code: true,
     keeps: engine.keeps,
     resting: restingMachine(places, () => refit(engine, places)),
-    takeSnapshot: (name, copy) => takeSnapshot(places, { driver, template, name }, copy),
+    takeSnapshot: (name, copy) =>
+      takeSnapshot(places, { driver, template, templateEnvs, name }, copy),
     dial: dialSocket(places.socket),
     reach: { kind: "socket", path: places.socket },
     endNote: () => readEndNote(stateDir, id),
   };
 }
 
-function factsOf(engine: Engine, spec: SandboxSpec, kernel: string): MachineFacts {
+interface Making {
+  readonly spec: SandboxSpec;
+  readonly template: Origin["template"] | undefined;
+  readonly kernel: string;
+}
+
+function factsOf(engine: Engine, { spec, template: made, kernel }: Making): MachineFacts {
   const { template, metadata, resources } = spec;
-  return { version: 1, driver: engine.name, template, metadata, resources, kernel };
+  const templateEnvs = made?.envs ?? {};
+  return {
+    version: 1,
+    driver: engine.name,
+    template,
+    metadata,
+    resources,
+    templateEnvs,
+    kernel,
+  };
 }
 
 function writeJson(file: string, value: unknown): void {
