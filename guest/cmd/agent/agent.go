@@ -64,6 +64,9 @@ func serveChannel(host *channel.Channel) error {
 	if err := limitOpenFiles(current.OpenFiles); err != nil {
 		return err
 	}
+	if err := prepareHomes(current); err != nil {
+		return err
+	}
 	noteBoot()
 	if !current.Sudo {
 		if err := forgoCapabilities(); err != nil {
@@ -71,7 +74,9 @@ func serveChannel(host *channel.Channel) error {
 		}
 	}
 	if current.NoNewPrivileges {
-		limitNamespaces()
+		if !current.HostUsers {
+			limitNamespaces()
+		}
 		if err := limitNetlink(); err != nil {
 			return err
 		}
@@ -81,6 +86,8 @@ func serveChannel(host *channel.Channel) error {
 	switch current.Cgroup {
 	case "fd":
 		options.CgroupRoot = file
+	case "groups":
+		options.GroupMarks = true
 	case "cgroupfs":
 		uncoverTemporary()
 		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids)

@@ -23,6 +23,8 @@ func main() {
 	}
 	listen := flag.String("listen", "", "serve on this unix socket and not on descriptor 3")
 	setup := flag.String("setup", "{}", "the set-up, as JSON; with --listen only")
+	stream := flag.Bool("stream", false, "serve on standard input and output and not on descriptor 3")
+	_ = flag.String("machine", "", "whose agent it is, for whoever looks at the host's processes")
 	version := flag.Bool("version", false, "print the version and exit")
 	flag.Parse()
 	if *version {
@@ -32,9 +34,12 @@ func main() {
 	debug.SetGCPercent(50)
 	debug.SetMemoryLimit(64 << 20)
 	var err error
-	if *listen != "" {
+	switch {
+	case *listen != "":
 		err = serveSocket(*listen, []byte(*setup))
-	} else {
+	case *stream:
+		err = serveStream()
+	default:
 		err = serveHost()
 	}
 	if err != nil {

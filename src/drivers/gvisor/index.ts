@@ -2,7 +2,7 @@ import type { Driver } from "../../core/driver.ts";
 import { sharedMemory, terminals } from "../oci/bundle.ts";
 import { ociDriver, type OciOptions } from "../oci/driver.ts";
 import type { ContainerConfig, ContainerFacts, Preset, RuntimeCall } from "../oci/preset.ts";
-import { parseSeccomp } from "../oci/seccomp.ts";
+import { parseSeccomp } from "../local/seccomp.ts";
 import { allCapabilities } from "./capabilities.ts";
 import { gvisorEnforcement } from "./enforcement.ts";
 
