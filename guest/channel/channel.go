@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"syscall"
 
@@ -32,9 +31,19 @@ type Message struct {
 	AgentVersion string          `json:"agentVersion,omitempty"`
 }
 
+// Socket carries whole messages, with descriptors.
+type Socket interface {
+	ReadMsgUnix(into, control []byte) (n, controlBytes, flags int, from *net.UnixAddr, err error)
+	Write(message []byte) (int, error)
+	Close() error
+}
+
+// None is the descriptor of a message that came with none.
+const None = -1
+
 // Channel is the connection to the host.
 type Channel struct {
-	conn    *net.UnixConn
+	conn    Socket
 	mutex   sync.Mutex
 	asked   map[uint64]chan int
 	next    uint64
@@ -42,27 +51,11 @@ type Channel struct {
 	control []byte
 }
 
-// Open takes descriptor 3.
-func Open() (*Channel, error) {
-	file := os.NewFile(Descriptor, "channel")
-	if file == nil {
-		return nil, errors.New("descriptor 3 is not there")
-	}
-	defer file.Close()
-	conn, err := net.FileConn(file)
-	if err != nil {
-		return nil, fmt.Errorf("descriptor 3 is no socket: %w", err)
-	}
-	unixConn, ok := conn.(*net.UnixConn)
-	if !ok {
-		conn.Close()
-		return nil, errors.New("descriptor 3 is no unix socket")
-	}
-	return New(unixConn), nil
-}
+// Close leaves the host. It answers when the descriptor is gone.
+func (c *Channel) Close() { c.conn.Close() }
 
 // New makes a channel of a SOCK_SEQPACKET socket.
-func New(conn *net.UnixConn) *Channel {
+func New(conn Socket) *Channel {
 	return &Channel{
 		conn:    conn,
 		asked:   map[uint64]chan int{},
@@ -71,25 +64,25 @@ func New(conn *net.UnixConn) *Channel {
 	}
 }
 
-// Receive answers the next message and the descriptor that came with it, or nil. One goroutine calls it.
-func (c *Channel) Receive() (*Message, *os.File, error) {
+// Receive answers the next message and the descriptor that came with it, or None. One goroutine calls it.
+func (c *Channel) Receive() (*Message, int, error) {
 	n, controlBytes, flags, _, err := c.conn.ReadMsgUnix(c.receive, c.control)
 	if err != nil {
-		return nil, nil, err
+		return nil, None, err
 	}
-	files := parseFiles(c.control[:controlBytes])
+	descriptors := parseDescriptors(c.control[:controlBytes])
 	message, err := parseMessage(c.receive[:n], flags)
-	if err == nil && len(files) > 1 {
+	if err == nil && len(descriptors) > 1 {
 		err = errors.New("more than one descriptor in a message")
 	}
 	if err != nil {
-		closeAll(files)
-		return nil, nil, err
+		closeAll(descriptors)
+		return nil, None, err
 	}
-	if len(files) == 1 {
-		return message, files[0], nil
+	if len(descriptors) == 1 {
+		return message, descriptors[0], nil
 	}
-	return message, nil, nil
+	return message, None, nil
 }
 
 func parseMessage(raw []byte, flags int) (*Message, error) {
@@ -106,12 +99,12 @@ func parseMessage(raw []byte, flags int) (*Message, error) {
 	return message, nil
 }
 
-func parseFiles(control []byte) []*os.File {
+func parseDescriptors(control []byte) []int {
 	messages, err := syscall.ParseSocketControlMessage(control)
 	if err != nil {
 		return nil
 	}
-	var files []*os.File
+	var all []int
 	for _, one := range messages {
 		descriptors, err := syscall.ParseUnixRights(&one)
 		if err != nil {
@@ -119,15 +112,15 @@ func parseFiles(control []byte) []*os.File {
 		}
 		for _, descriptor := range descriptors {
 			syscall.CloseOnExec(descriptor)
-			files = append(files, os.NewFile(uintptr(descriptor), "handed over"))
+			all = append(all, descriptor)
 		}
 	}
-	return files
+	return all
 }
 
-func closeAll(files []*os.File) {
-	for _, file := range files {
-		file.Close()
+func closeAll(descriptors []int) {
+	for _, descriptor := range descriptors {
+		syscall.Close(descriptor)
 	}
 }
 

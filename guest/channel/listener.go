@@ -1,36 +1,27 @@
 package channel
 
 import (
-	"errors"
 	"net"
-	"os"
 
 	"cofferdam/guest/access"
 )
 
 // Listener gives handed-over connections to an HTTP server.
 type Listener struct {
+	taken       *Taken
 	connections chan net.Conn
 	closed      chan struct{}
 }
 
-// NewListener makes an empty one.
-func NewListener() *Listener {
-	return &Listener{connections: make(chan net.Conn, 16), closed: make(chan struct{})}
+// NewListener makes an empty one, whose open connections are among those taken.
+func NewListener(taken *Taken) *Listener {
+	return &Listener{taken: taken, connections: make(chan net.Conn, 16), closed: make(chan struct{})}
 }
 
-// Take makes a connection of a descriptor and offers it. The descriptor is the listener's from here on.
-func (l *Listener) Take(file *os.File, kind access.Kind) error {
-	if file == nil {
-		return errors.New("a connection came without a descriptor")
-	}
-	conn, err := net.FileConn(file)
-	file.Close()
-	if err != nil {
-		return err
-	}
-	l.Offer(access.Conn{Conn: conn, Kind: kind})
-	return nil
+// Take offers a connection from the host, which is the listener's from here on.
+func (l *Listener) Take(conn net.Conn, kind access.Kind) {
+	l.taken.Add(conn)
+	l.Offer(access.Conn{Conn: noted{conn, l.taken}, Kind: kind})
 }
 
 // Offer gives a connection to the server.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -12,7 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"cofferdam/guest/access"
 	"cofferdam/guest/channel"
 	"cofferdam/guest/child"
 	"cofferdam/guest/elevate"
@@ -45,26 +43,15 @@ func newServer(handler http.Handler) *http.Server {
 	}
 }
 
-// serveChannel is the agent's life in a machine: it ends with the channel, or when the host is silent for too long.
-func serveChannel(host *channel.Channel) error {
-	first, file, err := host.Receive()
-	if err != nil {
-		return fmt.Errorf("wait for the set-up: %w", err)
-	}
-	if first.Type != "setup" {
-		return errors.New("the first message is no set-up")
-	}
-	current, err := settings.Parse(first.Setup)
+// serveChannel is the agent's life in a machine: it ends with the channel, or when the host is silent for too long. One that
+// leaves may be asked to let go of the host, which comes back on another channel.
+func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) error {
+	current, descriptor, err := setUp(host)
 	if err != nil {
 		return err
 	}
-	if current.Hostname != "" {
-		_ = syscall.Sethostname([]byte(current.Hostname))
-	}
+	nameHost(current.Hostname)
 	if err := limitOpenFiles(current.OpenFiles); err != nil {
-		return err
-	}
-	if err := prepareHomes(current); err != nil {
 		return err
 	}
 	noteBoot()
@@ -74,97 +61,63 @@ func serveChannel(host *channel.Channel) error {
 		}
 	}
 	if current.NoNewPrivileges {
-		if !current.HostUsers {
-			limitNamespaces()
-		}
+		limitNamespaces()
 		if err := limitNetlink(); err != nil {
 			return err
 		}
 	}
-	holder := settings.NewHolder(current)
-	options := child.Options{OutOfMemoryKills: host.OutOfMemoryKills}
+	own := &body{
+		holder: settings.NewHolder(current), taken: &channel.Taken{}, sockets: sockets, watch: newDeadMan(current.LeaseMs),
+	}
+	own.host.Store(host)
+	options := child.Options{OutOfMemoryKills: own.outOfMemoryKills}
 	switch current.Cgroup {
 	case "fd":
-		options.CgroupRoot = file
-	case "groups":
-		options.GroupMarks = true
+		options.CgroupRoot = os.NewFile(uintptr(descriptor), "handed over")
 	case "cgroupfs":
 		uncoverTemporary()
-		options.CgroupMount, options.CgroupLimit = mountCgroups(current.UserPids)
+		options.CgroupMount, own.census = mountCgroups(current.UserPids)
+		if own.census != nil {
+			options.CgroupLimit = own.census.limit
+		}
 	}
-	handler, table := build(holder, options)
+	var handler http.Handler
+	handler, own.table = build(own.holder, options)
 	if current.Sudo {
-		if err := elevate.Install(table, holder); err != nil {
+		if err := elevate.Install(own.table, own.holder); err != nil {
 			return err
 		}
 	}
-	listener := channel.NewListener()
-	go func() { _ = newServer(handler).Serve(listener) }()
-	if err := host.Send(&channel.Message{
-		Type: "ready", Version: settings.Version, AgentVersion: settings.AgentVersion,
-	}); err != nil {
+	if leaves {
+		if own.homes, err = openHome(sockets); err != nil {
+			return err
+		}
+	}
+	own.listener = channel.NewListener(own.taken)
+	go func() { _ = newServer(handler).Serve(own.listener) }()
+	if err := tellReady(host); err != nil {
 		return err
 	}
-	return attend(host, &body{holder, table, listener})
+	return own.attend(host)
 }
 
-// body is what the host's messages are about.
-type body struct {
-	holder   *settings.Holder
-	table    *child.Table
-	listener *channel.Listener
-}
-
-// attend takes the host's messages until there are no more.
-func attend(host *channel.Channel, own *body) error {
-	watch := newDeadMan(time.Duration(own.holder.Get().LeaseMs) * time.Millisecond)
-	for {
-		message, file, err := host.Receive()
-		if err != nil {
-			return fmt.Errorf("the host is gone: %w", err)
-		}
-		watch.heard()
-		switch message.Type {
-		case "connection":
-			take(message, file, own.listener)
-			continue
-		case "oom":
-			host.Answered(message)
-		case "sync":
-			go func() {
-				syscall.Sync()
-				_ = host.Send(&channel.Message{Type: "synced"})
-			}()
-		case "stop":
-			go func() {
-				stop(own.table)
-				_ = host.Send(&channel.Message{Type: "stopped"})
-			}()
-		}
-		if file != nil {
-			file.Close()
-		}
+// setUp takes the first message on a channel.
+func setUp(host *channel.Channel) (*settings.Settings, int, error) {
+	first, descriptor, err := host.Receive()
+	if err != nil {
+		return nil, channel.None, fmt.Errorf("wait for the set-up: %w", err)
 	}
+	if first.Type != "setup" {
+		return nil, descriptor, errors.New("the first message is no set-up")
+	}
+	current, err := settings.Parse(first.Setup)
+	return current, descriptor, err
 }
 
-func take(message *channel.Message, file *os.File, listener *channel.Listener) {
-	switch message.Kind {
-	case access.Host, access.Public:
-		_ = listener.Take(file, message.Kind)
-	case access.Port:
-		if file == nil {
-			return
-		}
-		conn, err := net.FileConn(file)
-		file.Close()
-		if err == nil {
-			go joinPort(conn, message.Port)
-		}
-	default:
-		if file != nil {
-			file.Close()
-		}
-	}
+func tellReady(host *channel.Channel) error {
+	return host.Send(&channel.Message{
+		Type: "ready", Version: settings.Version, AgentVersion: settings.AgentVersion,
+	})
 }
 
 func init() {

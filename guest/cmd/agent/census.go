@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -22,14 +23,24 @@ const (
 type census struct {
 	// commands has a group for each command, limit is the group of all.
 	commands, limit string
-	most            int
+	most            atomic.Int64
+}
+
+// hold holds commands to this number from now on.
+func (c *census) hold(most int) error {
+	if err := os.WriteFile(c.limit+"/pids.max", []byte(strconv.Itoa(most)), 0); err != nil {
+		return err
+	}
+	c.most.Store(int64(most))
+	limitUsersTasks(most)
+	return nil
 }
 
 // keep ends, whenever there are more than may be, the command that has the most.
 func (c *census) keep() {
 	for {
 		living := countLines(c.limit + "/tasks")
-		if living > c.most {
+		if living > int(c.most.Load()) {
 			c.endLargest()
 			continue
 		}
@@ -38,10 +49,11 @@ func (c *census) keep() {
 }
 
 func (c *census) pause(living int) time.Duration {
+	most := int(c.most.Load())
 	switch {
-	case 2*living > c.most:
+	case 2*living > most:
 		return busyCensus
-	case 4*living > c.most:
+	case 4*living > most:
 		return wakingCensus
 	case living > 0:
 		return restingCensus
@@ -65,7 +77,7 @@ func (c *census) endLargest() {
 			largest, size = path, tasks
 		}
 	}
-	for largest != "" && countLines(c.limit+"/tasks") > c.most/2 {
+	for largest != "" && countLines(c.limit+"/tasks") > int(c.most.Load())/2 {
 		members, err := os.ReadFile(largest + "/cgroup.procs")
 		pids := bytes.Fields(members)
 		if err != nil || len(pids) == 0 {

@@ -16,7 +16,8 @@ type deadMan struct {
 	warned bool
 }
 
-func newDeadMan(lease time.Duration) *deadMan {
+func newDeadMan(leaseMs int64) *deadMan {
+	lease := time.Duration(leaseMs) * time.Millisecond
 	d := &deadMan{lease: lease}
 	if lease > 0 {
 		d.timer = time.AfterFunc(lease, d.silent)

@@ -3,33 +3,36 @@ package main
 import (
 	"fmt"
 	"os"
-	"strconv"
 	"syscall"
 )
 
 const cgroupMounts = "/run/.cofferdam-cgroups"
 
+// nameHost gives the machine its name, where it has one.
+func nameHost(name string) {
+	if name != "" {
+		_ = syscall.Sethostname([]byte(name))
+	}
+}
+
 // mountCgroups mounts the cgroup file systems of gVisor's own kernel where only root can look: one in which each command
-// is followed, and one whose group holds all commands to their number. A path is empty when it cannot be had.
-func mountCgroups(pids int) (commands, limit string) {
+// is followed, and one whose group holds all commands to their number. A path is empty, and the census nil, when it cannot
+// be had.
+func mountCgroups(pids int) (commands string, counted *census) {
 	commands, ok := mountCgroup("job")
 	if !ok {
-		return "", ""
+		return "", nil
 	}
 	limits, ok := mountCgroup("pids")
 	if !ok || pids <= 0 {
-		return commands, ""
+		return commands, nil
 	}
-	limit = limits + "/commands"
-	if os.Mkdir(limit, 0o700) != nil {
-		return commands, ""
+	counted = &census{commands: commands, limit: limits + "/commands"}
+	if os.Mkdir(counted.limit, 0o700) != nil || counted.hold(pids) != nil {
+		return commands, nil
 	}
-	if os.WriteFile(limit+"/pids.max", []byte(strconv.Itoa(pids)), 0) != nil {
-		return commands, ""
-	}
-	limitUsersTasks(pids)
-	go (&census{commands: commands, limit: limit, most: pids}).keep()
-	return commands, limit
+	go counted.keep()
+	return commands, counted
 }
 
 // limitUsersTasks hands down to every command how many processes and threads a user may have, which gVisor's kernel holds

@@ -26,7 +26,7 @@ func serveSocket(path string, setup []byte) error {
 		return err
 	}
 	handler, _ := build(settings.NewHolder(current), child.Options{})
-	listener := channel.NewListener()
+	listener := channel.NewListener(&channel.Taken{})
 	go func() {
 		for {
 			conn, err := socket.Accept()

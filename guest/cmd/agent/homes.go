@@ -1,0 +1,90 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"cofferdam/guest/channel"
+)
+
+// homeName is an abstract socket's, in the machine's own network, on which root alone brings a new channel to the host.
+const homeName = "@cofferdam-agent"
+
+const homePatience = 5 * time.Second
+
+// openHome takes the channels that the runtime brings in, by a process of its own, to a machine whose kernel came from a disk.
+func openHome(sockets channel.Sockets) (<-chan *channel.Channel, error) {
+	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: homeName, Net: "unix"})
+	if err != nil {
+		return nil, fmt.Errorf("listen for a new channel: %w", err)
+	}
+	homes := make(chan *channel.Channel, 1)
+	go func() {
+		for {
+			visitor, err := socket.AcceptUnix()
+			if err != nil {
+				time.Sleep(100 * time.Millisecond)
+				continue
+			}
+			if home, err := letIn(visitor, sockets); err == nil {
+				homes <- home
+			}
+			visitor.Close()
+		}
+	}()
+	return homes, nil
+}
+
+func letIn(visitor *net.UnixConn, sockets channel.Sockets) (*channel.Channel, error) {
+	if err := visitor.SetDeadline(time.Now().Add(homePatience)); err != nil {
+		return nil, err
+	}
+	raw, err := visitor.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var peer *syscall.Ucred
+	var problem error
+	err = raw.Control(func(fd uintptr) {
+		peer, problem = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	})
+	if err := errors.Join(err, problem); err != nil {
+		return nil, err
+	}
+	if peer.Uid != 0 {
+		return nil, errors.New("the new channel is not from root")
+	}
+	_, descriptor, err := channel.New(visitor).Receive()
+	if err != nil {
+		return nil, err
+	}
+	if descriptor == channel.None {
+		return nil, errors.New("the visitor brought nothing")
+	}
+	return sockets.Channel(descriptor)
+}
+
+// bringHome gives this process's descriptor 3 to the agent of this machine as its new channel to the host.
+func bringHome() error {
+	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: homeName, Net: "unix"})
+	if err != nil {
+		return fmt.Errorf("reach the agent: %w", err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(homePatience)); err != nil {
+		return err
+	}
+	if _, _, err := conn.WriteMsgUnix([]byte(`{"type":"home"}`), syscall.UnixRights(channel.Descriptor), nil); err != nil {
+		return err
+	}
+	// It closes when it has taken the channel.
+	_, err = conn.Read(make([]byte, 1))
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		return errors.New("the agent did not take the channel")
+	}
+	return nil
+}
