@@ -87,8 +87,10 @@ func (h *host) Pause(kept paused.Kept, rests func()) error {
 func (h *host) Resume(lifetime time.Duration) error {
 	return failure.New(failure.Conflict, "not paused, for %v", lifetime)
 }
-func (h *host) Snapshot(string) (Copy, error) { return Copy{}, failure.New(failure.DiskFull, "full") }
-func (h *host) Kill()                         { h.killed <- struct{}{} }
+func (h *host) Snapshot(string, paused.Kept) (Copy, error) {
+	return Copy{}, failure.New(failure.DiskFull, "full")
+}
+func (h *host) Kill() { h.killed <- struct{}{} }
 
 type client struct {
 	t     *testing.T

@@ -32,8 +32,8 @@ type Host interface {
 	// rests is called when the machine has no supervisor from here on; the answer comes with Rested then.
 	Pause(kept paused.Kept, rests func()) error
 	Resume(lifetime time.Duration) error
-	// Snapshot copies the disk into a directory beside the snapshots.
-	Snapshot(directory string) (Copy, error)
+	// Snapshot copies the disk, and the memory where that is to be kept, into a directory beside the snapshots.
+	Snapshot(directory string, kept paused.Kept) (Copy, error)
 	// Kill begins the machine's end; the answer comes with Farewell.
 	Kill()
 }
@@ -249,7 +249,7 @@ func (c *conversation) serve(request Request, reply *answer) (err error) {
 		err = c.host.Lifetime(time.Duration(*request.Ms) * time.Millisecond)
 	case "snapshot":
 		var copied Copy
-		copied, err = c.host.Snapshot(request.Directory)
+		copied, err = c.host.Snapshot(request.Directory, request.Kept)
 		reply.Copy = &copied
 	case "pause":
 		return c.pause(request)

@@ -20,7 +20,7 @@ type Request struct {
 	ID int64  `json:"id"`
 	Op string `json:"op"`
 	Ms *int64 `json:"ms,omitempty"`
-	// Kept is what a pause keeps.
+	// Kept is what a pause or a snapshot keeps.
 	Kept paused.Kept `json:"kept,omitempty"`
 	// Directory is where a snapshot goes: a name, beside the snapshots.
 	Directory string `json:"directory,omitempty"`
@@ -39,12 +39,12 @@ func ParseRequest(line []byte) (Request, error) {
 		if !directoryForm.MatchString(request.Directory) {
 			return request, failure.New(failure.Invalid, "directory must be a name that begins with a dot").WithField("directory")
 		}
-		return request, nil
-	case "pause":
-		if request.Kept != paused.Memory && request.Kept != paused.Files {
-			return request, failure.New(failure.Invalid, "kept must be memory or files").WithField("kept")
+		if request.Kept == "" {
+			request.Kept = paused.Files
 		}
-		return request, nil
+		return request, checkKept(request.Kept)
+	case "pause":
+		return request, checkKept(request.Kept)
 	case "lifetime", "resume":
 		if request.Ms == nil || *request.Ms < 0 || *request.Ms > maxLifetimeMs {
 			return request, failure.New(failure.Invalid, "ms must be a number of milliseconds").WithField("ms")
@@ -52,6 +52,13 @@ func ParseRequest(line []byte) (Request, error) {
 		return request, nil
 	}
 	return request, failure.New(failure.Invalid, "there is no such control request").WithField("op")
+}
+
+func checkKept(kept paused.Kept) error {
+	if kept == paused.Memory || kept == paused.Files {
+		return nil
+	}
+	return failure.New(failure.Invalid, "kept must be memory or files").WithField("kept")
 }
 
 // Info is what a supervisor knows of its machine's lease.
@@ -81,10 +88,11 @@ type Metrics struct {
 	Timestamp        string  `json:"timestamp"`
 }
 
-// Copy is what a snapshot is.
+// Copy is what a snapshot is: its disk, and its memory where that was kept.
 type Copy struct {
-	Digest    string `json:"digest"`
-	SizeBytes int64  `json:"sizeBytes"`
+	Digest    string             `json:"digest"`
+	SizeBytes int64              `json:"sizeBytes"`
+	Memory    *paused.KeptMemory `json:"memory,omitempty"`
 }
 
 type answer struct {

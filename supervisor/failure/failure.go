@@ -14,7 +14,6 @@ type Code string
 const (
 	Invalid       Code = "invalid"
 	AlreadyExists Code = "already-exists"
-	NotFound      Code = "not-found"
 	Conflict      Code = "conflict"
 	Untrusted     Code = "untrusted"
 	Unavailable   Code = "unavailable"

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -25,6 +27,9 @@ type Channel struct {
 	file *os.File
 	// fd is the file's; a handover waits through the file, all else is sent at once or not at all.
 	fd int
+	// mutex keeps fd from being somebody else's by the time it is used.
+	mutex  sync.Mutex
+	closed bool
 }
 
 type message struct {
@@ -37,8 +42,6 @@ type message struct {
 	Version      string          `json:"version,omitempty"`
 	AgentVersion string          `json:"agentVersion,omitempty"`
 	Message      string          `json:"message,omitempty"`
-	Used         uint64          `json:"used,omitempty"`
-	Total        uint64          `json:"total,omitempty"`
 }
 
 // NewChannel makes a channel and the agent's end of it.
@@ -67,7 +70,7 @@ func (c *Channel) Setup(setup json.RawMessage, lent *os.File) error {
 	if lent != nil {
 		rights = syscall.UnixRights(int(lent.Fd()))
 	}
-	return syscall.Sendmsg(c.fd, raw, rights, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	return c.send(raw, rights)
 }
 
 // Alive tells the agent that the host is there. An agent that has not read its last messages needs no other.
@@ -76,10 +79,12 @@ func (c *Channel) Alive() { c.sendNow(message{Type: "alive"}) }
 // Wish is what the agent is asked to do.
 type Wish string
 
-// Stop ends what runs in the machine and brings what was written to the disk; Sync does the latter alone.
+// Stop ends what runs in the machine and brings what was written to the disk; Sync does the latter alone. Leave has the agent
+// close all that the host gave it, this channel last.
 const (
-	Stop Wish = "stop"
-	Sync Wish = "sync"
+	Stop  Wish = "stop"
+	Sync  Wish = "sync"
+	Leave Wish = "leave"
 )
 
 // Hold has a machine's own kernel bring all that was written to its disk and write nothing more there, until Release.
@@ -87,9 +92,6 @@ const (
 	Hold    Wish = "hold"
 	Release Wish = "release"
 )
-
-// Measure has a machine whose disk is in memory say what it holds and can hold.
-const Measure Wish = "disk"
 
 // Ask asks the agent to do something.
 func (c *Channel) Ask(wish Wish) { c.sendNow(message{Type: string(wish)}) }
@@ -99,7 +101,16 @@ func (c *Channel) sendNow(one message) {
 	if err != nil {
 		return
 	}
-	_ = syscall.Sendmsg(c.fd, raw, nil, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
+	_ = c.send(raw, nil)
+}
+
+func (c *Channel) send(raw, rights []byte) error {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	if c.closed {
+		return net.ErrClosed
+	}
+	return syscall.Sendmsg(c.fd, raw, rights, nil, syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL)
 }
 
 // Give hands a connection to the agent; it waits while the agent does not take it, until the deadline.
@@ -139,8 +150,6 @@ type Hearer struct {
 	Done func(Wish)
 	// Trouble hears what the machine could not do, in its own words.
 	Trouble func(string)
-	// Measured hears what the disk holds and can hold, in bytes; nil where nobody asks.
-	Measured func(used, total uint64)
 }
 
 // Listen takes the agent's messages until there are no more.
@@ -182,10 +191,6 @@ func (c *Channel) Listen(hearer Hearer) error {
 			hearer.Done(Sync)
 		case "held":
 			hearer.Done(Hold)
-		case "disk":
-			if hearer.Measured != nil {
-				hearer.Measured(one.Used, one.Total)
-			}
 		case "failed", "unheld":
 			hearer.Trouble(plain(one.Message))
 		}
@@ -204,5 +209,10 @@ func plain(text string) string {
 
 func brief(text string) string { return text[:min(len(text), 64)] }
 
-// Close ends the channel, and with it the agent.
-func (c *Channel) Close() { c.file.Close() }
+// Close ends the channel, and with it an agent that was not asked to leave.
+func (c *Channel) Close() {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.closed = true
+	c.file.Close()
+}

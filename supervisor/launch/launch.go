@@ -27,11 +27,18 @@ type Runtime struct {
 	Tail *Tail
 	// Ended gives the end of the runtime, or of the machine's first process where the runtime left it alone; once.
 	Ended <-chan syscall.WaitStatus
+	// Detached is closed when the runtime has left the machine alone.
+	Detached <-chan struct{}
 	// Alone is closed when no child of this process is left.
-	Alone <-chan struct{}
+	Alone  <-chan struct{}
+	reaper *reaper
+	place  Place
+	// environment of the runtime.
+	environment []string
 }
 
-// Start starts the runtime with the agent's end of the channel as descriptor 3. The caller keeps the channel's file.
+// Start starts the runtime with the agent's end of the channel as descriptor 3; nil: with none. The caller keeps the channel's
+// file.
 func Start(program plan.Runtime, place Place, channel *os.File) (*Runtime, error) {
 	if err := subreap(); err != nil {
 		return nil, failure.Wrap(err, "become the parent of orphans")
@@ -49,21 +56,33 @@ func Start(program plan.Runtime, place Place, channel *os.File) (*Runtime, error
 		return nil, failure.Wrap(err, "make a pipe")
 	}
 	defer input.Close()
-	pid, err := fork(program, place, []uintptr{null.Fd(), input.Fd(), input.Fd(), channel.Fd()})
+	files := []uintptr{null.Fd(), input.Fd(), input.Fd()}
+	if channel != nil {
+		files = append(files, channel.Fd())
+	}
+	pid, err := fork(call{program.Start, program.Environ(), files}, place)
 	if err != nil {
 		output.Close()
 		return nil, startFailure(program.Start[0], err)
 	}
-	started := &Runtime{Tail: &Tail{}}
+	started := &Runtime{Tail: &Tail{}, place: place, environment: program.Environ()}
 	go func() {
 		started.Tail.Follow(output)
 		output.Close()
 	}()
-	started.Ended, started.Alone = reapAll(pid, program.PidFile)
+	started.reaper, started.Alone = reapAll(pid, program.PidFile)
+	started.Ended, started.Detached = started.reaper.ended, started.reaper.detached
 	return started, nil
 }
 
-func fork(program plan.Runtime, place Place, files []uintptr) (pid int, err error) {
+// call is a program's start: its words, its environment, and its files from descriptor 0 on.
+type call struct {
+	words       []string
+	environment []string
+	files       []uintptr
+}
+
+func fork(start call, place Place) (pid int, err error) {
 	directory, err := place.Group.OpenRuntime()
 	if err != nil {
 		return 0, err
@@ -82,10 +101,10 @@ func fork(program plan.Runtime, place Place, files []uintptr) (pid int, err erro
 		if err := place.Group.Join(); err != nil {
 			return err
 		}
-		pid, err = syscall.ForkExec(program.Start[0], program.Start, &syscall.ProcAttr{
+		pid, err = syscall.ForkExec(start.words[0], start.words, &syscall.ProcAttr{
 			Dir:   "/",
-			Env:   program.Environ(),
-			Files: files,
+			Env:   start.environment,
+			Files: start.files,
 			Sys:   attributes,
 		})
 		return err

@@ -5,6 +5,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -18,11 +19,19 @@ type reaper struct {
 	ended    chan syscall.WaitStatus
 	// early are the ends of others while the runtime has not said which is the machine's first process.
 	early map[int]syscall.WaitStatus
+	// detached is closed when the runtime has left the machine alone.
+	detached chan struct{}
+	// mutex is held while a helper is forked, so that its end is not taken for another's.
+	mutex   sync.Mutex
+	helpers map[int]chan<- syscall.WaitStatus
 }
 
 // reapAll waits for the runtime and for all orphans below it, until there is no child left.
-func reapAll(pid int, pidFile string) (<-chan syscall.WaitStatus, <-chan struct{}) {
-	r := &reaper{main: pid, pidFile: pidFile, ended: make(chan syscall.WaitStatus, 1), early: map[int]syscall.WaitStatus{}}
+func reapAll(pid int, pidFile string) (*reaper, <-chan struct{}) {
+	r := &reaper{
+		main: pid, pidFile: pidFile, ended: make(chan syscall.WaitStatus, 1), early: map[int]syscall.WaitStatus{},
+		detached: make(chan struct{}), helpers: map[int]chan<- syscall.WaitStatus{},
+	}
 	alone := make(chan struct{})
 	go func() {
 		defer close(alone)
@@ -38,10 +47,47 @@ func reapAll(pid int, pidFile string) (<-chan syscall.WaitStatus, <-chan struct{
 			r.reaped(one, status)
 		}
 	}()
-	return r.ended, alone
+	return r, alone
+}
+
+// follow forks a helper and answers how it ends.
+func (r *reaper) follow(fork func() (int, error)) (pid int, ended <-chan syscall.WaitStatus, err error) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	pid, err = fork()
+	if err != nil {
+		return 0, nil, err
+	}
+	end := make(chan syscall.WaitStatus, 1)
+	r.helpers[pid] = end
+	return pid, end, nil
+}
+
+// kill ends a helper that has not ended.
+func (r *reaper) kill(pid int) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.helpers[pid] != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+}
+
+// helped takes the end of a helper.
+func (r *reaper) helped(pid int, status syscall.WaitStatus) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	end, known := r.helpers[pid]
+	delete(r.helpers, pid)
+	if known {
+		end <- status
+	}
+	return known
 }
 
 func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
+	if r.helped(pid, status) {
+		return
+	}
 	if pid != r.main {
 		r.other(pid, status)
 		return
@@ -63,7 +109,9 @@ func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
 	if err != nil {
 		r.ended <- status
 		r.main = 0
+		return
 	}
+	close(r.detached)
 }
 
 // other takes the end of a child that is not the machine's first process. Beside that one, a runtime that detached leaves

@@ -1,17 +1,22 @@
 package launch
 
 import (
+	"bytes"
 	"os"
 	"strings"
 	"sync"
 )
 
-const tailBytes = 4 << 10
+const (
+	tailBytes = 4 << 10
+	headBytes = 300
+)
 
-// Tail keeps the end of what a program says, whatever it says and however much.
+// Tail keeps the end of what a program says, whatever it says and however much, and how it began.
 type Tail struct {
 	mutex sync.Mutex
 	kept  []byte
+	begun []byte
 }
 
 // Follow reads until there is no more.
@@ -29,6 +34,7 @@ func (t *Tail) Follow(from *os.File) {
 func (t *Tail) add(raw []byte) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
+	t.begun = append(t.begun, raw[:min(len(raw), headBytes-len(t.begun))]...)
 	t.kept = append(t.kept, raw...)
 	if extra := len(t.kept) - tailBytes; extra > 0 {
 		t.kept = append(t.kept[:0], t.kept[extra:]...)
@@ -40,6 +46,14 @@ func (t *Tail) String() string {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	return Printable(t.kept)
+}
+
+// First answers the first line of it, fit for a message, or as much as is kept.
+func (t *Tail) First() string {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	line, _, _ := bytes.Cut(bytes.TrimSpace(t.begun), []byte("\n"))
+	return Printable(line)
 }
 
 // Printable makes foreign bytes fit for a message: valid, one line each, without control characters.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"cofferdam/supervisor/cgroup"
@@ -29,7 +30,6 @@ type Machine struct {
 	host     *cgroup.Host
 	group    *cgroup.Group
 	hastened func()
-	channel  *handover.Channel
 	runtime  *launch.Runtime
 	listener *handover.Listener
 
@@ -48,11 +48,16 @@ type Machine struct {
 	// hurried is closed when somebody wishes that it end: nobody waits for the guest any more.
 	hurried chan struct{}
 	hurry   sync.Once
-	// gone is closed when the agent's end of the channel is.
+	// link is the connection to the agent.
+	link atomic.Pointer[link]
+	// gone is closed when the agent is, without having been asked to leave.
 	gone  chan struct{}
+	lost  sync.Once
 	power power
 	// kept is what a machine was paused with that is being resumed, until it counts as running.
 	kept *paused.Record
+	// anew says that it boots from its files although its memory was kept.
+	anew bool
 	// done says what the agent has done that it was asked.
 	done chan handover.Wish
 	// resting says that the machine is paused and needs no supervisor.
@@ -85,7 +90,7 @@ func (c *lockedCount) get() uint64 {
 
 // Create makes a machine. When it fails, nothing is left of it.
 func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
-	lock, err := TakeLock(wanted.Directory)
+	lock, err := takeLock(wanted.Directory)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +136,7 @@ func (m *Machine) make(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := together(m.makeDisk, m.makeLayers, m.makeGroup); err != nil {
+	if err := together(m.makeDisk, m.makeLayers, m.makeGroup, m.checkMemory); err != nil {
 		return err
 	}
 	err = m.timings.measure("overlay", func() error {

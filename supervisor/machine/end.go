@@ -62,8 +62,8 @@ func (m *Machine) takeDown(keep bool) error {
 		problem = errors.Join(paused.Remove(m.plan.Directory), m.root.Thaw())
 	}
 	problem = errors.Join(problem, m.killAll())
-	if m.channel != nil {
-		m.channel.Close()
+	if one := m.link.Load(); one != nil {
+		one.channel.Close()
 	}
 	problem = errors.Join(problem, together(m.giveBackMounts, m.giveBackGroups))
 	switch {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -85,6 +86,10 @@ func (b *bench) plan(t *testing.T, r runtime, change func(plan fields)) (id, dir
 	mapped := r.name == "runc"
 	mountPoint := directory + "/root"
 	linux := fields{"namespaces": []fields{{"type": "pid"}, {"type": "mount"}, {"type": "ipc"}, {"type": "uts"}, {"type": "network"}, {"type": "cgroup"}}}
+	agent := []string{"/agent"}
+	if !mapped {
+		agent = append(agent, "-leaves")
+	}
 	start := []string{r.path, "--root", directory + "/runtime", "--log", directory + "/runtime.log"}
 	end := []string{"run", "--detach", "--pid-file", directory + "/pid", "--bundle", directory + "/bundle"}
 	var idMap any
@@ -102,7 +107,7 @@ func (b *bench) plan(t *testing.T, r runtime, change func(plan fields)) (id, dir
 	powers := []string{"CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETUID", "CAP_SETGID", "CAP_SETPCAP", "CAP_KILL", "CAP_SYS_ADMIN"}
 	config := fields{
 		"ociVersion": "1.0.2", "hostname": "m", "linux": linux, "root": fields{"path": mountPoint},
-		"process": fields{"args": []string{"/agent"}, "cwd": "/", "env": []string{"PATH=/"}, "user": fields{"uid": 0, "gid": 0},
+		"process": fields{"args": agent, "cwd": "/", "env": []string{"PATH=/"}, "user": fields{"uid": 0, "gid": 0},
 			"capabilities": fields{"bounding": powers, "effective": powers, "permitted": powers}, "noNewPrivileges": true},
 		"mounts": []fields{{"destination": "/proc", "type": "proc", "source": "proc"},
 			{"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": []string{"nosuid", "mode=755"}}},
@@ -111,10 +116,11 @@ func (b *bench) plan(t *testing.T, r runtime, change func(plan fields)) (id, dir
 		"version": 1, "id": id, "driver": r.name, "stateDir": b.state, "directory": directory,
 		"root": fields{"mountPoint": mountPoint, "lower": []string{b.base + "/top", b.base + "/bottom"},
 			"disk": fields{"blank": b.base + "/blank", "sizeMiB": 64}, "idMap": idMap},
-		"cgroup":  fields{"name": name, "limits": fields{"memoryMiB": 192, "cpus": 1.5, "pids": 256}, "perCommand": mapped},
-		"runtime": fields{"start": append(start, end...), "remove": []string{}, "pidFile": directory + "/pid", "environment": fields{"PATH": "/usr/bin:/bin"}, "log": directory + "/runtime.log"},
-		"setup":   fields{"id": id, "hostname": "m", "defaultUser": "user", "leaseMs": 3000, "cgroup": map[bool]string{true: "fd", false: "cgroupfs"}[mapped]},
-		"lease":   fields{"lifetimeMs": 120_000, "idleTimeoutMs": 0, "detached": true, "ownerGraceMs": 10_000},
+		"cgroup": fields{"name": name, "limits": fields{"memoryMiB": 192, "cpus": 1.5, "pids": 256}, "perCommand": mapped},
+		"runtime": fields{"start": append(start, end...), "remove": []string{}, "pidFile": directory + "/pid", "environment": fields{"PATH": "/usr/bin:/bin"}, "log": directory + "/runtime.log",
+			"version": "1", "checkpoint": checkpoint(r, start, directory, id)},
+		"setup": fields{"id": id, "hostname": "m", "defaultUser": "user", "leaseMs": 3000, "cgroup": map[bool]string{true: "fd", false: "cgroupfs"}[mapped]},
+		"lease": fields{"lifetimeMs": 120_000, "idleTimeoutMs": 0, "detached": true, "ownerGraceMs": 10_000},
 
 		"startTimeoutMs": 60_000,
 	}
@@ -134,6 +140,20 @@ func (b *bench) plan(t *testing.T, r runtime, change func(plan fields)) (id, dir
 		}
 	}
 	return id, directory
+}
+
+// checkpoint is how a runtime brings memory to the disk; nil where it does not.
+func checkpoint(r runtime, options []string, directory, id string) any {
+	if r.name != "gvisor" {
+		return nil
+	}
+	call := func(words ...string) []string { return append(slices.Clone(options), words...) }
+	return fields{
+		"halt": call("pause", id), "goOn": call("resume", id),
+		"save":    call("checkpoint", "--leave-running", "--compression=none", "--image-path", "{memory}", id),
+		"restore": call("restore", "--detach", "--pid-file", directory+"/pid", "--bundle", directory+"/bundle", "--image-path", "{memory}", id),
+		"join":    call("exec", "--user", "0:0", "--cwd", "/", "--pass-fd", "3:3", id, "/agent", "-home"),
+	}
 }
 
 func as(plan fields, name string) fields { return plan[name].(fields) }

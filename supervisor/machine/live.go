@@ -43,7 +43,7 @@ func (m *Machine) Live(terminated <-chan os.Signal) lease.Reason {
 			request(time.Now())
 		case <-alive:
 			if m.power.now() == running {
-				m.channel.Alive()
+				m.link.Load().channel.Alive()
 			}
 		case status := <-m.runtime.Ended:
 			return m.reasonOf(status)
@@ -131,8 +131,11 @@ func (m *Machine) greet(connection *os.File) handover.Kind {
 	if err == nil && kind.Name == "control" {
 		return kind
 	}
+	if err == nil && m.power.now() == copying {
+		m.power.settled()
+	}
 	if err == nil && m.power.now() == running {
-		_ = m.channel.Give(connection, kind, time.Now().Add(handoverPatience))
+		_ = m.link.Load().channel.Give(connection, kind, time.Now().Add(handoverPatience))
 	}
 	connection.Close()
 	return handover.Kind{}
@@ -168,7 +171,7 @@ func (m *Machine) Info() (info control.Info, err error) {
 }
 
 func (m *Machine) state() string {
-	if m.power.now() == running {
+	if now := m.power.now(); now == running || now == copying {
 		return "running"
 	}
 	return "paused"

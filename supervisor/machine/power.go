@@ -26,6 +26,8 @@ type phase int32
 
 const (
 	running phase = iota
+	// copying is running to everybody, but for a moment without its agent.
+	copying
 	pausing
 	standing
 	resuming
@@ -37,9 +39,17 @@ type power struct {
 	changing sync.Mutex
 	// rests is set when the supervisor of a paused machine is about to go.
 	rests atomic.Bool
+	// left and halted say how far a machine is on its way to a checkpoint: without its agent, and standing still.
+	left, halted bool
 }
 
 func (p *power) now() phase { return phase(p.phase.Load()) }
+
+// settled waits until no change is under way.
+func (p *power) settled() {
+	p.changing.Lock()
+	defer p.changing.Unlock()
+}
 
 // begin claims the change from one phase to the next; false when the machine is not there.
 func (p *power) begin(from, to phase) bool { return p.phase.CompareAndSwap(int32(from), int32(to)) }
@@ -54,12 +64,14 @@ func (m *Machine) Pause(kept paused.Kept, rests func()) error {
 	if !m.power.begin(running, pausing) {
 		return failure.New(failure.Conflict, "the machine is paused already")
 	}
-	if err := m.standStill(kept); err != nil {
+	record, err := m.standStill(kept)
+	if err != nil {
 		m.power.end(running)
 		m.wake()
 		return err
 	}
-	m.power.rests.Store(kept == paused.Files)
+	// What keeps its memory where it is needs somebody who holds it.
+	m.power.rests.Store(kept == paused.Files || record.Memory != nil)
 	m.power.end(standing)
 	m.wake()
 	m.conversations.Tell("paused")
@@ -70,33 +82,37 @@ func (m *Machine) Pause(kept paused.Kept, rests func()) error {
 	return nil
 }
 
-// standStill freezes the processes, after they were ended where files alone are kept, and then the disk. A failure leaves the
-// machine running.
-func (m *Machine) standStill(kept paused.Kept) (err error) {
+// standStill freezes the processes, after they were ended where files alone are kept, or their memory was brought to the disk,
+// and then the disk. A failure leaves the machine running.
+func (m *Machine) standStill(kept paused.Kept) (record paused.Record, err error) {
+	var memory *paused.KeptMemory
 	if kept == paused.Files {
-		if err := m.inside(handover.Stop); err != nil {
-			return err
-		}
+		err = m.inside(handover.Stop)
+	} else {
+		memory, err = m.keepMemory()
+	}
+	if err != nil {
+		return record, err
 	}
 	if err := m.holdDisk(); err != nil {
-		return err
+		return record, errors.Join(err, m.forgetMemory())
 	}
 	if err := m.group.Freeze(freezePatience); err != nil {
-		return errors.Join(err, m.goOn())
+		return record, errors.Join(err, m.goOn(), m.forgetMemory())
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, m.goOn())
+			err = errors.Join(err, m.goOn(), m.forgetMemory())
 		}
 	}()
 	if err := m.root.Freeze(); err != nil {
-		return err
+		return record, err
 	}
-	record, err := m.record(kept)
-	if err != nil {
-		return err
+	if record, err = m.record(kept); err != nil {
+		return record, err
 	}
-	return paused.Write(m.plan.Directory, record)
+	record.Memory = memory
+	return record, paused.Write(m.plan.Directory, record)
 }
 
 // inside has the agent do something and waits for its word.
@@ -105,7 +121,7 @@ func (m *Machine) inside(wish handover.Wish) error {
 	case <-m.done:
 	default:
 	}
-	m.channel.Ask(wish)
+	m.link.Load().channel.Ask(wish)
 	late := time.After(insidePatience)
 	for {
 		select {
@@ -190,7 +206,7 @@ func (m *Machine) rise(lifetime time.Duration) error {
 	if err := errors.Join(paused.Remove(m.plan.Directory), m.goOn()); err != nil {
 		return errors.Join(err, m.group.Freeze(freezePatience), m.root.Freeze(), paused.Write(m.plan.Directory, *record))
 	}
-	m.channel.Alive()
+	m.link.Load().channel.Alive()
 	return nil
 }
 

@@ -114,14 +114,14 @@ func TestRestingMachineIsResumedFromItsFilesAlone(t *testing.T) {
 			t.Error(removed, err)
 		}
 		damage(t, m, func() {
-			one := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000")
+			one := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000", "1")
 			if said := one.report(); said.OK || said.Error.Code != "untrusted" {
 				t.Errorf("%+v", said)
 			}
 			one.wait()
 			m.rests()
 		})
-		one, other := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000"), b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000")
+		one, other := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000", "1"), b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000", "1")
 		first, second := one.report(), other.report()
 		if !first.OK {
 			one, first, second = other, second, first
@@ -157,7 +157,7 @@ func (m *made) rests() {
 	}
 	for _, entry := range entries {
 		switch entry.Name() {
-		case "lock", "paused.json", "disk.img", "plan.json", "bundle":
+		case "lock", "paused.json", "memory", "disk.img", "plan.json", "bundle":
 		default:
 			m.t.Errorf("left: %s", entry.Name())
 		}
@@ -185,7 +185,7 @@ func TestPausedMachineWhoseSupervisorIsKilledKeepsItsFiles(t *testing.T) {
 				}
 				m.rests()
 			}
-			one := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000")
+			one := b.begin(t, m.id, "resume", m.directory+"/plan.json", "60000", "1")
 			if said := one.report(); !said.OK {
 				t.Fatalf("%+v", said)
 			}

@@ -23,7 +23,7 @@ const (
 
 // lasting is what a paused machine without a supervisor consists of.
 var lasting = []string{
-	LockName, paused.Name, filesystem.ImageName, "facts.json", "plan.json", "bundle", "supervisor.log",
+	LockName, paused.Name, paused.MemoryName, filesystem.ImageName, "facts.json", "plan.json", "bundle", "supervisor.log",
 }
 
 // Settle takes off whatever else a supervisor has left of a paused machine that was killed. What was kept stays as it is.
@@ -92,8 +92,9 @@ func awaitLock(directory string) (*os.File, error) {
 	}
 }
 
-// Wake resumes a paused machine that has no supervisor. When it fails, the machine is paused as before.
-func Wake(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
+// Wake resumes a paused machine that has no supervisor; anew: from its files, although its memory may have been kept. When it
+// fails, the machine is paused as before.
+func Wake(ctx context.Context, wanted *plan.Plan, anew bool) (*Machine, error) {
 	lock, err := Adopt(wanted)
 	if err != nil {
 		return nil, err
@@ -104,7 +105,7 @@ func Wake(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
 		return nil, err
 	}
 	machine := newMachine(wanted, lock)
-	machine.kept = kept
+	machine.kept, machine.anew = kept, anew
 	err = machine.make(ctx)
 	if err == nil {
 		err = machine.commit(ctx)
@@ -129,6 +130,8 @@ func (m *Machine) commit(ctx context.Context) error {
 		return errors.Join(err, paused.Write(m.plan.Directory, *m.kept))
 	}
 	m.kept = nil
+	// What is left of it is in nobody's way.
+	_ = os.RemoveAll(m.memoryDirectory())
 	return nil
 }
 

@@ -14,15 +14,15 @@ import (
 
 // start starts the runtime and waits for the agent's word that it serves.
 func (m *Machine) start(ctx context.Context) error {
-	channel, agentEnd, err := handover.NewChannel()
+	if memory := m.memory(); memory != nil {
+		return m.restore(ctx, memory.Directory)
+	}
+	one, agentEnd, err := m.newLink()
 	if err != nil {
-		return failure.Wrap(err, "make the agent's channel")
+		return err
 	}
 	defer agentEnd.Close()
-	m.channel = channel
-	if err := m.sendSetup(); err != nil {
-		return failure.Wrap(err, "send the set-up")
-	}
+	m.link.Store(one)
 	err = m.timings.measure("fork", func() (err error) {
 		if m.plan.Vessel != nil {
 			return m.startVessel(agentEnd)
@@ -34,12 +34,9 @@ func (m *Machine) start(ctx context.Context) error {
 		return err
 	}
 	agentEnd.Close()
-	ready := make(chan handover.Ready, 1)
-	go func() {
-		defer close(m.gone)
-		_ = channel.Listen(handover.Hearer{Ready: func(one handover.Ready) { ready <- one }, Kills: m.tellKills, Done: m.noteDone, Trouble: m.noteTrouble})
-	}()
-	return m.await(ctx, ready)
+	go m.listen(one)
+	m.ready, err = await(ctx, m, one.ready)
+	return err
 }
 
 func (m *Machine) noteDone(wish handover.Wish) {
@@ -51,7 +48,7 @@ func (m *Machine) noteDone(wish handover.Wish) {
 
 func (m *Machine) tellKills() uint64 { return m.knownKills.set(m.group.OOMKills()) }
 
-func (m *Machine) sendSetup() error {
+func (m *Machine) sendSetup(channel *handover.Channel) error {
 	var facts struct {
 		LeaseMs int64 `json:"leaseMs"`
 	}
@@ -60,7 +57,7 @@ func (m *Machine) sendSetup() error {
 	}
 	m.alive = time.Duration(facts.LeaseMs) * time.Millisecond / 3
 	if !m.plan.Cgroup.PerCommand {
-		return m.channel.Setup(m.plan.Setup, nil)
+		return channel.Setup(m.plan.Setup, nil)
 	}
 	path, err := m.group.Lend(m.lender())
 	if err != nil {
@@ -71,23 +68,25 @@ func (m *Machine) sendSetup() error {
 		return err
 	}
 	defer lent.Close()
-	return m.channel.Setup(m.plan.Setup, lent)
+	return channel.Setup(m.plan.Setup, lent)
 }
 
-func (m *Machine) await(ctx context.Context, ready <-chan handover.Ready) error {
+// await waits for a word of a machine that starts.
+func await[T any](ctx context.Context, m *Machine, word <-chan T) (T, error) {
+	var none T
 	late := time.NewTimer(time.Duration(m.plan.StartTimeoutMs) * time.Millisecond)
 	defer late.Stop()
 	select {
-	case m.ready = <-ready:
-		return nil
+	case said := <-word:
+		return said, nil
 	case status := <-m.runtime.Ended:
-		return m.failedStart(status)
+		return none, m.failedStart(status)
 	case text := <-m.trouble:
-		return failure.New(failure.Internal, "the machine's kernel could not start it: %s", text)
+		return none, failure.New(failure.Internal, "the machine's kernel could not start it: %s", text)
 	case <-late.C:
-		return failure.New(failure.TimedOut, "the machine was not ready within %d ms", m.plan.StartTimeoutMs)
+		return none, failure.New(failure.TimedOut, "the machine was not ready within %d ms", m.plan.StartTimeoutMs)
 	case <-ctx.Done():
-		return cancelled(ctx)
+		return none, cancelled(ctx)
 	}
 }
 
@@ -108,7 +107,12 @@ func (m *Machine) describe(err error) error {
 	if m.runtime == nil || described.Code == failure.Cancelled {
 		return &described
 	}
-	if said := m.runtime.Tail.String(); said != "" {
+	said := m.runtime.Tail.String()
+	if m.memory() != nil {
+		// A kernel that cannot be restored says all that it holds.
+		said = m.runtime.Tail.First()
+	}
+	if said != "" {
 		described.Message += "; it said: " + said
 	}
 	if logged := launch.FileTail(m.plan.Runtime.Log); logged != "" {

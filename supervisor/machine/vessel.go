@@ -175,7 +175,7 @@ func (m *Machine) holdDisk() error {
 // releaseDisk lets a machine's own kernel write its disk again.
 func (m *Machine) releaseDisk() {
 	if m.plan.Vessel != nil {
-		m.channel.Ask(handover.Release)
+		m.link.Load().channel.Ask(handover.Release)
 	}
 }
 

@@ -41,7 +41,23 @@ type Record struct {
 	ProtocolVersion string `json:"protocolVersion"`
 	// Disk is the digest of the writable layer.
 	Disk string `json:"disk"`
+	// Memory is on the disk as well; nil where it stays where it is, or was not to be kept.
+	Memory *KeptMemory `json:"memory,omitempty"`
 }
+
+// KeptMemory is a kernel's memory on the disk, in MemoryName beside the page.
+type KeptMemory struct {
+	Digest string `json:"digest"`
+	// SizeBytes is what it takes there.
+	SizeBytes int64 `json:"sizeBytes"`
+	// Runtime is the version that wrote it, which alone can read it.
+	Runtime string `json:"runtime"`
+	// Processor lists what the processor could do, all of which it must be able to do again.
+	Processor string `json:"processor"`
+}
+
+// MemoryName is the memory's, in the machine's directory.
+const MemoryName = "memory"
 
 // Write puts the page in place, so that it outlives a crash of the host.
 func Write(directory string, record Record) error {

@@ -18,14 +18,16 @@ const maxPlanBytes = 4 << 20
 
 // Plan says all that a supervisor must know of a machine.
 type Plan struct {
-	Version   int     `json:"version"`
-	ID        string  `json:"id"`
-	Driver    string  `json:"driver"`
-	StateDir  string  `json:"stateDir"`
-	Directory string  `json:"directory"`
-	Root      Root    `json:"root"`
-	Cgroup    Cgroup  `json:"cgroup"`
-	Runtime   Runtime `json:"runtime"`
+	Version   int    `json:"version"`
+	ID        string `json:"id"`
+	Driver    string `json:"driver"`
+	StateDir  string `json:"stateDir"`
+	Directory string `json:"directory"`
+	Root      Root   `json:"root"`
+	// Memory is what the machine's kernel begins with; nil: it boots.
+	Memory  *Memory `json:"memory"`
+	Cgroup  Cgroup  `json:"cgroup"`
+	Runtime Runtime `json:"runtime"`
 	// Vessel is nil for a machine that shares the host's kernel.
 	Vessel         *Vessel         `json:"vessel"`
 	Setup          json.RawMessage `json:"setup"`
@@ -48,6 +50,17 @@ type Disk struct {
 	SizeMiB int64  `json:"sizeMiB"`
 	// Digest is what the blank must have; empty where nobody noted it.
 	Digest string `json:"digest"`
+}
+
+// Memory is a kernel's that was brought to a disk.
+type Memory struct {
+	// Directory holds it.
+	Directory string `json:"directory"`
+	// Digest is what it must have.
+	Digest string `json:"digest"`
+	// Runtime and Processor are what it must be read by; paused.KeptMemory explains them.
+	Runtime   string `json:"runtime"`
+	Processor string `json:"processor"`
 }
 
 // IDMap maps the machine's user and group ids 0 to Size-1 to the host's, from HostID on.
@@ -81,6 +94,46 @@ type Runtime struct {
 	Log         string            `json:"log"`
 	// Limits are what the runtime and the machine inherit; nil where the runtime sets its own.
 	Limits *ProcessLimits `json:"limits"`
+	// Version of the runtime, as it says itself.
+	Version string `json:"version"`
+	// Checkpoint is how a machine's memory is brought to a disk and back; nil where it stays where it is.
+	Checkpoint *Checkpoint `json:"checkpoint"`
+}
+
+// Checkpoint holds a runtime's commands. The word MemoryWord in them stands for the directory of the memory.
+type Checkpoint struct {
+	// Halt stops all that runs in the machine, and GoOn lets it go on.
+	Halt []string `json:"halt"`
+	GoOn []string `json:"goOn"`
+	// Save writes the memory of a halted machine into an empty directory and leaves it halted.
+	Save []string `json:"save"`
+	// Restore stands in the place of the runtime's start.
+	Restore []string `json:"restore"`
+	// Join runs the agent once more, which gives its descriptor 3 to the one that is there.
+	Join []string `json:"join"`
+}
+
+// MemoryWord stands for a directory.
+const MemoryWord = "{memory}"
+
+// WithMemory answers words for a directory of memory.
+func WithMemory(words []string, directory string) []string {
+	named := slices.Clone(words)
+	for index, word := range named {
+		if word == MemoryWord {
+			named[index] = directory
+		}
+	}
+	return named
+}
+
+func (c *Checkpoint) isWhole() bool {
+	for _, words := range [][]string{c.Halt, c.GoOn, c.Save, c.Restore, c.Join} {
+		if len(words) == 0 || !clean(words[0]) {
+			return false
+		}
+	}
+	return slices.Contains(c.Save, MemoryWord) && slices.Contains(c.Restore, MemoryWord)
 }
 
 // ProcessLimits bound each process of a machine.
@@ -160,6 +213,8 @@ func (p *Plan) check() error {
 		{"runtime.pidFile", p.Runtime.PidFile == "" || clean(p.Runtime.PidFile)},
 		{"runtime.log", p.Runtime.Log == "" || clean(p.Runtime.Log)},
 		{"vessel", p.Vessel.isWhole()},
+		{"runtime.checkpoint", p.Runtime.Checkpoint == nil || p.Runtime.Checkpoint.isWhole()},
+		{"memory", p.Memory == nil || (p.Runtime.Checkpoint != nil && clean(p.Memory.Directory) && p.Memory.Digest != "")},
 		{"setup", len(p.Setup) > 0 && p.Setup[0] == '{'},
 		{"lease.lifetimeMs", p.Lease.LifetimeMs > 0},
 		{"lease.idleTimeoutMs", p.Lease.IdleTimeoutMs >= 0},

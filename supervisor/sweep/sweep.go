@@ -77,7 +77,7 @@ func (a abandoned) sweep() (bool, error) {
 	lock, err := machine.AdoptLock(a.directory)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if Young(a.directory) {
+		if a.young() {
 			return false, nil
 		}
 	case err != nil:
@@ -102,14 +102,14 @@ func (a abandoned) sweep() (bool, error) {
 	return true, machine.RemoveDirectory(a.directory)
 }
 
-// Young tells whether a directory without a lock was made or changed so lately that a supervisor may still come.
-func Young(directory string) bool {
-	info, err := os.Stat(directory)
+// young tells whether a directory without a lock was made or changed so lately that a supervisor may still come.
+func (a abandoned) young() bool {
+	info, err := os.Stat(a.directory)
 	if err != nil {
 		return true
 	}
 	patience := grace
-	if makerIsDead(directory) {
+	if makerIsDead(a.directory) {
 		patience = orphanGrace
 	}
 	return time.Since(info.ModTime()) < patience

@@ -39,8 +39,8 @@ func command(words []string) int {
 	switch {
 	case len(words) == 2 && words[0] == "run":
 		return run(words[1], machine.Create)
-	case len(words) == 3 && words[0] == "resume":
-		return resume(words[1], words[2])
+	case (len(words) == 4 || len(words) == 5 && words[4] == "anew") && words[0] == "resume":
+		return resume(words[1], words[2], resumption{version: words[3], anew: len(words) == 5})
 	case len(words) == 2 && words[0] == "discard":
 		return discard(words[1])
 	case len(words) == 2 && words[0] == "sweep":
@@ -54,15 +54,23 @@ func command(words []string) int {
 		fmt.Println(version)
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> | discard <plan.json> | sweep <state directory> | launcher | cycles | version")
+	fmt.Fprintln(os.Stderr, "usage: cofferdam-supervisor run <plan.json> | resume <plan.json> <lifetime, ms> <version of the runtime> [anew] | discard <plan.json> | sweep <state directory> | launcher | cycles | version")
 	return 64
 }
 
 // maker makes a machine from its plan, or makes it go on.
 type maker func(ctx context.Context, wanted *plan.Plan) (*machine.Machine, error)
 
+// resumption is how a paused machine goes on.
+type resumption struct {
+	// version of the runtime that is here now.
+	version string
+	// anew says that it boots from its files, although its memory may have been kept.
+	anew bool
+}
+
 // resume makes a paused machine go on, for so long.
-func resume(path, lifetime string) int {
+func resume(path, lifetime string, how resumption) int {
 	lifetimeMs, err := strconv.ParseInt(lifetime, 10, 64)
 	if err != nil || lifetimeMs <= 0 {
 		say(map[string]any{"ok": false, "error": failure.New(failure.Invalid, "the lifetime is no number of milliseconds")})
@@ -70,7 +78,8 @@ func resume(path, lifetime string) int {
 	}
 	return run(path, func(ctx context.Context, wanted *plan.Plan) (*machine.Machine, error) {
 		wanted.Lease.LifetimeMs = lifetimeMs
-		return machine.Wake(ctx, wanted)
+		wanted.Runtime.Version = how.version
+		return machine.Wake(ctx, wanted, how.anew)
 	})
 }
 
