@@ -111,9 +111,10 @@ function watched(machine: Machine, watch: Watch): Machine {
 function watchedPower(machineId: string, power: Power, watch: Watch): Power {
   return {
     keeps: power.keeps,
+    givesMemoryBack: power.givesMemoryBack,
     pause: (kept) => doing(() => power.pause(kept), { action: "machine.pause", machineId, watch }),
-    resume: (lifetimeMs) =>
-      doing(() => power.resume(lifetimeMs), { action: "machine.resume", machineId, watch }),
+    resume: (lifetimeMs, from) =>
+      doing(() => power.resume(lifetimeMs, from), { action: "machine.resume", machineId, watch }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { badInputCases } from "./bad-input.ts";
 import type { Case } from "./case.ts";
+import { checkpointCases } from "./checkpoints.ts";
 import { contextCases } from "./contexts.ts";
 import { directoryCases } from "./directories.ts";
 import { execCases } from "./exec.ts";
@@ -31,6 +32,7 @@ export const cases: readonly Case[] = [
   ...lifecycleCases,
   ...leftoverCases,
   ...pauseCases,
+  ...checkpointCases,
   ...restingCases,
   ...snapshotCases,
   ...limitCases,

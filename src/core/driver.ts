@@ -43,6 +43,8 @@ export interface MachineInfo {
   readonly behind?: string;
   readonly template: string;
   readonly state: "running" | "paused";
+  /** Whether its memory is this host's to give: it runs here, or is paused and its memory stays where it is. */
+  readonly holdsMemory: boolean;
   readonly metadata: Readonly<Record<string, string>>;
   readonly resources: Resources;
   readonly startedAt: Date;
@@ -138,13 +140,20 @@ export interface ByteChannel extends AsyncDisposable {
 export interface Power {
   /** What `pause` can keep, the most first. */
   readonly keeps: readonly Kept[];
+  /**
+   * Whether a pause that keeps memory brings it to a disk and leaves no process. A machine that holds what cannot be brought
+   * there is kept where it is all the same; `info().holdsMemory` tells.
+   */
+  readonly givesMemoryBack: boolean;
   /** Throws `conflict` when it is paused already, `unsupported` for what it cannot keep. Default: the most it can. */
   pause(kept?: Kept): Promise<void>;
   /**
-   * Goes on, with a lifetime that is counted from now. What kept its files alone starts anew: new processes, a new boot id.
-   * Throws `conflict` when it is not paused, `untrusted` when what was kept is not what was written.
+   * Goes on, with a lifetime that is counted from now. What kept its files alone starts anew: new processes, a new boot id; so
+   * does what kept its memory where `from` is `files`: its programs are ended in order first, if they can be brought back at all.
+   * Throws `conflict` when it is not paused, `untrusted` when what was kept is not what was written, `unsupported` for memory
+   * that another version of the runtime or another processor has kept.
    */
-  resume(lifetimeMs: number): Promise<void>;
+  resume(lifetimeMs: number, from?: Kept): Promise<void>;
 }
 
 export interface Snapshots {

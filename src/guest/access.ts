@@ -45,8 +45,10 @@ export function hostWay(dial: Dial): Way {
 export interface Resting {
   /** `undefined`: the machine is not paused. */
   info(): Promise<ControlInfo | undefined>;
+  /** Whether its memory is on a disk. */
+  hasMemory(): Promise<boolean>;
   /** Resolves when the machine runs. Throws `conflict`, `untrusted`, and what a start may throw; it is paused as before then. */
-  resume(lifetimeMs: number): Promise<void>;
+  resume(lifetimeMs: number, from: Kept): Promise<void>;
   /** Removes all of it. One that is gone already is no error. */
   discard(): Promise<void>;
 }
@@ -65,6 +67,8 @@ export interface MachineAccess {
   readonly code: boolean;
   /** What a pause can keep, the most first; empty: it cannot be paused. */
   readonly keeps: readonly Kept[];
+  /** Whether a pause that keeps memory brings it to a disk. */
+  readonly givesMemoryBack: boolean;
   /** Absent where a paused machine always has a supervisor. */
   readonly resting?: Resting;
   /** Makes a snapshot of what `copy` copies into a directory of that name. Absent: it has no snapshots. */

@@ -81,6 +81,9 @@ class Conversation {
   readonly #socket: Socket;
   readonly #waiting: Map<number, Waiting> = new Map();
   #lastId = 0;
+  /** Pauses under way, and what is to be told when they are over. */
+  #pauses = 0;
+  #untold: "busy" | "idle" | undefined;
   readonly #closed: Promise<void>;
   #open = true;
 
@@ -126,15 +129,29 @@ class Conversation {
 
   /** A supervisor that is about to go must not be written to: the failure would come before its last words. */
   tell(op: "busy" | "idle"): void {
-    if (this.#open && this.state === "running") this.#socket.write(`{"id":0,"op":"${op}"}\n`);
+    if (this.#pauses > 0) this.#untold = op;
+    else if (this.#open && this.state === "running") this.#socket.write(`{"id":0,"op":"${op}"}\n`);
   }
 
   /** A machine that has no supervisor from here on is paused when that has gone. */
   async pause(kept: Kept): Promise<void> {
-    const { rests } = await this.ask("pause", { kept });
-    if (rests !== true) return;
-    this.#socket.ref();
-    await this.#closed;
+    this.#pauses += 1;
+    try {
+      const { rests } = await this.ask("pause", { kept });
+      if (rests !== true) return;
+      this.#socket.ref();
+      await this.#closed;
+    } finally {
+      this.#pauses -= 1;
+      this.#tellUntold();
+    }
+  }
+
+  #tellUntold(): void {
+    const op = this.#untold;
+    if (op === undefined || this.#pauses > 0) return;
+    this.#untold = undefined;
+    this.tell(op);
   }
 
   /** A kill is done when the supervisor, having answered, has closed the connection by exiting. */

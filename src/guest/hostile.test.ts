@@ -108,6 +108,7 @@ describe("a machine whose bytes are hostile", () => {
       own: true,
       code: true,
       keeps: [],
+      givesMemoryBack: false,
       dial: dialSocket(path),
       reach: undefined,
       patienceMs: 0,

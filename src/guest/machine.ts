@@ -1,6 +1,5 @@
 import type { Machine, MachineInfo, MachineMetrics, Power, Snapshots } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
-import type { Kept } from "../core/kept.ts";
 import { type MachineAccess, hostWay } from "./access.ts";
 import type { ControlInfo, ControlMetrics } from "./control-messages.ts";
 import { downloads } from "./downloads.ts";
@@ -53,7 +52,7 @@ function machineOver(access: MachineAccess, presence: Presence): Machine {
     setLifetime: (lifetimeMs) => presence.ask((control) => control.setLifetime(lifetimeMs)),
     code: access.code ? guestCode(http) : undefined,
     ports: guestPorts(access.dial, line, using),
-    power: access.keeps.length > 0 ? powerOf(access.keeps, presence) : undefined,
+    power: access.keeps.length > 0 ? powerOf(access, presence) : undefined,
     reach: access.reach,
     snapshots: snapshotsOf(access, presence),
     ended,
@@ -61,9 +60,10 @@ function machineOver(access: MachineAccess, presence: Presence): Machine {
   };
 }
 
-function powerOf(keeps: readonly Kept[], presence: Presence): Power {
+function powerOf({ keeps, givesMemoryBack }: MachineAccess, presence: Presence): Power {
   return {
     keeps,
+    givesMemoryBack,
     async pause(kept = keeps[0]) {
       if (kept === undefined || !keeps.includes(kept))
         throw new SandboxError("unsupported", `kept: this driver keeps ${keeps.join(" or ")}`, {
@@ -71,7 +71,7 @@ function powerOf(keeps: readonly Kept[], presence: Presence): Power {
         });
       await presence.pause(kept);
     },
-    resume: (lifetimeMs) => presence.resume(lifetimeMs),
+    resume: (lifetimeMs, from = "memory") => presence.resume(lifetimeMs, from),
   };
 }
 
@@ -110,6 +110,7 @@ function machineInfo(access: MachineAccess, told: ControlInfo): MachineInfo {
     driver: access.driver,
     template: access.template,
     state: told.state,
+    holdsMemory: told.supervisorPid !== 0,
     metadata: access.metadata,
     resources: access.resources,
     startedAt: told.startedAt,

@@ -68,11 +68,37 @@ export class Presence implements Whereabouts {
   }
 
   /** Whoever resumes a machine that is not detached owns it. */
-  async resume(lifetimeMs: number): Promise<void> {
+  async resume(lifetimeMs: number, from: Kept): Promise<void> {
+    if (from === "files" && (await this.#keptMemory())) {
+      if (!(await this.#endedInOrder(lifetimeMs))) return this.#rise(lifetimeMs, "files");
+    }
+    await this.#rise(lifetimeMs, "memory");
+  }
+
+  async #rise(lifetimeMs: number, from: Kept): Promise<void> {
     const control = await this.#supervisor();
     const goesOn = control !== undefined && (await this.#goesOn(control, lifetimeMs));
-    if (!goesOn) await this.#access.resting?.resume(lifetimeMs);
+    if (!goesOn) await this.#access.resting?.resume(lifetimeMs, from);
     await (this.#control ?? (await this.#connect())).own();
+  }
+
+  /** Whether it is paused with its memory, where that is or on a disk. */
+  async #keptMemory(): Promise<boolean> {
+    if ((await this.#supervisor()) !== undefined) return this.isPaused;
+    return (await this.#access.resting?.hasMemory()) === true;
+  }
+
+  /** Ends what runs in it, so that its files are in order; `false`: its memory cannot be brought back. */
+  async #endedInOrder(lifetimeMs: number): Promise<boolean> {
+    try {
+      await this.#rise(lifetimeMs, "memory");
+    } catch (cause) {
+      const { code } = SandboxError.from(cause);
+      if (code === "untrusted" || code === "unsupported" || code === "internal") return false;
+      throw cause;
+    }
+    await this.pause("files");
+    return true;
   }
 
   setBusy(busy: boolean): void {

@@ -68,6 +68,7 @@ export async function hostileMachine(malice: Malice): Promise<HostileMachine> {
     own: true,
     code: true,
     keeps: [],
+    givesMemoryBack: false,
     dial: dialSocket(path),
     reach: undefined,
   });

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { EndReason } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
+import type { OwnResume } from "../../wire/control/new-sandbox.ts";
 import { type ToldSandbox, ownSandbox } from "../../wire/control/service-answers.ts";
 import type { Api } from "./api.ts";
 import { findOwn, isGone, killSandbox, pauseSandbox } from "./calls.ts";
@@ -43,8 +44,8 @@ export function heldSandbox(api: Api, id: string, { state, leaseMs }: Found): Ke
       await pauseSandbox(api, id, kept);
       place.hear("paused");
     },
-    async resume(lifetimeMs) {
-      const told = await resume(api, id, lifetimeMs);
+    async resume(lifetimeMs, from) {
+      const told = await resume(api, id, { lifetimeMs, memory: from === "memory" });
       place.hear(told.state);
       if (told.leaseMs !== undefined) own(holding, told.leaseMs);
     },
@@ -74,9 +75,9 @@ function own(holding: Holding, leaseMs: number): void {
   turn.abort();
 }
 
-function resume(api: Api, id: string, lifetimeMs: number): Promise<ToldSandbox> {
+function resume(api: Api, id: string, body: OwnResume): Promise<ToldSandbox> {
   const path = `/cofferdam/v1/sandboxes/${id}/resume`;
-  return api.read({ method: "POST", path, body: { lifetimeMs } }, ownSandbox, "sandbox");
+  return api.read({ method: "POST", path, body }, ownSandbox, "sandbox");
 }
 
 /** Asks again and again until the sandbox has ended. Never rejects. */

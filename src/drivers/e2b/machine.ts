@@ -66,6 +66,8 @@ export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper
 function powerOf({ keeps }: Service, keeper: Keeper): Power {
   return {
     keeps,
+    // Whatever becomes of it is the service's.
+    givesMemoryBack: false,
     async pause(kept = keeps[0]) {
       if (kept === undefined || !keeps.includes(kept))
         throw new SandboxError("unsupported", `kept: the service keeps ${keeps.join(" or ")}`, {
@@ -74,7 +76,7 @@ function powerOf({ keeps }: Service, keeper: Keeper): Power {
         });
       await keeper.pause(kept);
     },
-    resume: (lifetimeMs) => keeper.resume(lifetimeMs),
+    resume: (lifetimeMs, from = "memory") => keeper.resume(lifetimeMs, from),
   };
 }
 
@@ -90,6 +92,7 @@ export function machineInfo(told: ToldSandbox): MachineInfo {
     resources: told.resources,
     startedAt: told.startedAt,
     endAt: told.endAt,
+    holdsMemory: false,
     idleTimeoutMs: told.idleTimeoutMs,
     agentVersion: told.envdVersion,
     protocolVersion: told.envdVersion,

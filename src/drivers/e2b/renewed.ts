@@ -1,4 +1,5 @@
 import { SandboxError } from "../../core/errors.ts";
+import type { Kept } from "../../core/kept.ts";
 import type { Lease } from "../../core/spec.ts";
 import { uses } from "../../guest/uses.ts";
 import type { ToldSandbox } from "../../wire/control/service-answers.ts";
@@ -37,7 +38,7 @@ export function renewedSandbox(api: Api, id: string, { state, lease, leaseMs }: 
       ...common(sandbox),
       uses: noUses,
       completed: (told) => told,
-      resume: (lifetimeMs) => resume(sandbox, lifetimeMs),
+      resume: (lifetimeMs, from) => resume(sandbox, lifetimeMs, from),
     };
   }
   void follow(sandbox, Math.floor(leaseMs / 3), () =>
@@ -53,8 +54,8 @@ export function renewedSandbox(api: Api, id: string, { state, lease, leaseMs }: 
       lifetime.stop();
       idle.setBusy(true);
     },
-    async resume(lifetimeMs) {
-      await resume(sandbox, Math.min(lifetimeMs, leaseMs));
+    async resume(lifetimeMs, from) {
+      await resume(sandbox, Math.min(lifetimeMs, leaseMs), from);
       lifetime.set(lifetimeMs);
       idle.setBusy(false);
     },
@@ -109,16 +110,24 @@ function common({
 }
 
 /** Connecting resumes what is paused, and says whether it was. Milliseconds. */
-async function resume({ api, id, place }: Sandbox, lifetimeMs: number): Promise<void> {
+async function resume({ api, id, place }: Sandbox, lifetimeMs: number, from: Kept): Promise<void> {
   requireTime(lifetimeMs);
   await place.look();
-  const { status } = place.isPaused ? await connect(api, id, lifetimeMs) : { status: 200 };
+  const { status } = place.isPaused
+    ? await connect(api, id, { lifetimeMs, from })
+    : { status: 200 };
   place.hear("running");
   if (status !== 201) throw new SandboxError("conflict", `the sandbox ${id} is not paused`);
 }
 
-function connect(api: Api, id: string, lifetimeMs: number): Promise<ServiceAnswer> {
-  const body = { timeout: Math.ceil(lifetimeMs / 1000) };
+interface Connection {
+  readonly lifetimeMs: number;
+  readonly from: Kept;
+}
+
+function connect(api: Api, id: string, { lifetimeMs, from }: Connection): Promise<ServiceAnswer> {
+  const anew = from === "files" ? { memory: false } : {};
+  const body = { timeout: Math.ceil(lifetimeMs / 1000), ...anew };
   return api.ask({ method: "POST", path: `/sandboxes/${id}/connect`, body });
 }
 

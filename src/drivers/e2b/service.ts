@@ -45,7 +45,7 @@ export interface Keeper {
   /** Throws `conflict` when it is paused. */
   pause(kept: Kept): Promise<void>;
   /** Throws `conflict` when it is not paused. */
-  resume(lifetimeMs: number): Promise<void>;
+  resume(lifetimeMs: number, from: Kept): Promise<void>;
   /** Ends the sandbox; resolves when the service says that it is gone. */
   kill(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 import type { Enforcement } from "../../core/enforcement.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { SharedMechanisms } from "../oci/preset.ts";
-import { parseSeccomp } from "../local/seccomp.ts";
+import { parseSeccomp } from "../oci/seccomp.ts";
 
 /** What gVisor and the host do. Throws `invalid` for a seccomp profile that is none. */
 export function gvisorEnforcement(
@@ -59,10 +59,10 @@ export function gvisorEnforcement(
 
 const pause: Enforcement = {
   option: "pause",
-  value: "stops gVisor's kernel and all in it where it is, or ends all and keeps the files",
-  by: "control group freezer, a frozen disk and its digest",
+  value: "brings gVisor's kernel and all in it to the disk, or ends all and keeps the files",
+  by: "runsc checkpoint, a frozen disk, and a digest of both",
   where: "host",
-  note: "memory stays resident until the host restarts; then the files alone come back, without FIFOs and sockets",
+  note: "the same version of runsc alone restores it; what it cannot bring to a disk, as an open file that was removed, stays in memory until the host restarts; files that come back alone are without FIFOs and sockets",
 };
 
 function seccomp({ seccomp: profile }: SandboxSpec): Enforcement {

@@ -1,8 +1,15 @@
 import type { Driver } from "../../core/driver.ts";
 import { sharedMemory, terminals } from "../oci/bundle.ts";
 import { ociDriver, type OciOptions } from "../oci/driver.ts";
-import type { ContainerConfig, ContainerFacts, Preset, RuntimeCall } from "../oci/preset.ts";
-import { parseSeccomp } from "../local/seccomp.ts";
+import {
+  type CheckpointCalls,
+  type ContainerConfig,
+  type ContainerFacts,
+  type Preset,
+  type RuntimeCall,
+  memoryWord,
+} from "../oci/preset.ts";
+import { parseSeccomp } from "../oci/seccomp.ts";
 import { allCapabilities } from "./capabilities.ts";
 import { gvisorEnforcement } from "./enforcement.ts";
 
@@ -30,20 +37,37 @@ const preset: Preset = {
   start: (call) => [
     ...globalOptions(call),
     "run",
-    "--detach",
-    "--pid-file",
-    call.places.pidFile,
+    ...machineOptions(call),
     "--pass-fd",
     "3:3",
-    "--bundle",
-    call.places.bundle,
     call.places.id,
   ],
+  checkpoint,
   remove: (call) => [...globalOptions(call), "delete", "--force", call.places.id],
   notes: ["platform systrap"],
   inspect: async () => undefined,
   enforcement: gvisorEnforcement,
 };
+
+/** How a machine is started, for the first time or from its memory. */
+function machineOptions({ places }: RuntimeCall): readonly string[] {
+  return ["--detach", "--pid-file", places.pidFile, "--bundle", places.bundle];
+}
+
+/** The memory is not compressed: that would take longer than to write it. */
+function checkpoint(call: RuntimeCall): CheckpointCalls {
+  const { id } = call.places;
+  const options = globalOptions(call);
+  const image = ["--image-path", memoryWord];
+  const asRoot = ["--user", "0:0", "--cwd", "/"];
+  return {
+    halt: [...options, "pause", id],
+    goOn: [...options, "resume", id],
+    save: [...options, "checkpoint", "--leave-running", "--compression=none", ...image, id],
+    restore: [...options, "restore", ...machineOptions(call), ...image, id],
+    join: [...options, "exec", ...asRoot, "--pass-fd", "3:3", id, "/.cofferdam/agent", "-home"],
+  };
+}
 
 /** No network, no socket or FIFO of the host, and the control groups that the supervisor has already made. */
 function globalOptions({ program, places, spec }: RuntimeCall): [string, ...string[]] {

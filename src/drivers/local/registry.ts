@@ -60,8 +60,8 @@ export async function* listMachines({ driver, stateDir }: Registry): AsyncGenera
 
 function machineInfo(id: string, facts: MachineFacts, told: ControlInfo): MachineInfo {
   const { driver, template, metadata, resources } = facts;
-  const { supervisorPid: _, detached: __, ...lease } = told;
-  return { id, driver, template, metadata, resources, ...lease };
+  const { supervisorPid, detached: _, ...lease } = told;
+  return { id, driver, template, metadata, resources, holdsMemory: supervisorPid !== 0, ...lease };
 }
 
 /** One whose page was damaged can be opened and ended, and has nothing to show. */

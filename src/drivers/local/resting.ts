@@ -6,6 +6,7 @@ import { SandboxError } from "../../core/errors.ts";
 import { keepIds } from "./kept-ids.ts";
 import { readJson } from "./facts.ts";
 import type { MachinePlaces } from "./layout.ts";
+import type { Runtime } from "./runtime.ts";
 import { discardMachine, resumeMachine } from "./supervisor.ts";
 
 const time = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
@@ -19,16 +20,24 @@ const page = z.object({
   detached: z.boolean(),
   agentVersion: z.string(),
   protocolVersion: z.string(),
+  memory: z.object({ sizeBytes: z.number() }).optional(),
 });
 
 /** What answers for a machine of this directory while it is paused and has no supervisor. */
-export function restingMachine(places: MachinePlaces, usable: () => Promise<unknown>): Resting {
+export function restingMachine(
+  places: MachinePlaces,
+  usable: () => Promise<Pick<Runtime, "version">>,
+): Resting {
   return {
     info: () => restingInfo(places),
-    async resume(lifetimeMs) {
-      await usable();
+    async hasMemory() {
+      const known = page.safeParse(await readJson(places.paused));
+      return known.data?.memory !== undefined;
+    },
+    async resume(lifetimeMs, from) {
+      const { version } = await usable();
       await keepIds(places);
-      await resumeMachine(places, lifetimeMs);
+      await resumeMachine(places, { lifetimeMs, version, from });
     },
     discard: () => discardMachine(places),
   };
@@ -40,7 +49,7 @@ export async function restingInfo(places: MachinePlaces): Promise<ControlInfo | 
   if (written === undefined && !existsSync(places.paused)) return undefined;
   const parsed = page.safeParse(written);
   if (parsed.success) {
-    const { version: _, ...info } = parsed.data;
+    const { version: _, memory: __, ...info } = parsed.data;
     return { ...info, state: "paused", supervisorPid: 0 };
   }
   throw new SandboxError("untrusted", "the page of the paused sandbox is not what was written", {

@@ -13,6 +13,7 @@ import type { Template } from "../../images/templates.ts";
 import { names } from "../../images/uses.ts";
 import { readJson } from "./facts.ts";
 import type { MachinePlaces } from "./layout.ts";
+import type { KeptMemory } from "./kept-memory.ts";
 
 const nameForm = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 const staleMs = 3_600_000;
@@ -51,6 +52,8 @@ export interface Origin {
   readonly disk:
     | { readonly blank: string; readonly sizeMiB: number; readonly digest: string }
     | undefined;
+  /** What the kernel begins with, where the snapshot has kept it. */
+  readonly memory: KeptMemory | undefined;
 }
 
 interface Subject {
@@ -179,6 +182,7 @@ function originOf(stateDir: string, name: string, kept: Kept): Origin {
       createdAt: new Date(kept.createdAt),
     },
     disk: { blank: join(directoryOf(stateDir, name), "disk.img"), sizeMiB: diskMiB, digest },
+    memory: undefined,
   };
 }
 

@@ -91,7 +91,12 @@ export function accessOf(
     own,
     code: true,
     keeps: engine.keeps,
-    resting: restingMachine(places, () => refit(engine, places)),
+    givesMemoryBack: false,
+    resting: restingMachine(places, async () => {
+      await refit(engine, places);
+      // Only memory on the disk asks for it.
+      return { version: "none" };
+    }),
     takeSnapshot: (name, copy) =>
       takeSnapshot(places, { driver, template, templateEnvs, name }, copy),
     dial: dialSocket(places.socket),

@@ -26,6 +26,7 @@ export function microvmDriver(engine: Engine, { stateDir }: MicrovmOptions): Dri
     (await snapshotOrigin(stateDir, name, template)) ?? {
       template: await ready.resolve(template),
       disk: undefined,
+      memory: undefined,
     };
   const registry: Registry = {
     driver: name,

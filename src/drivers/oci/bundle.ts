@@ -2,6 +2,8 @@ import type { ContainerFacts, Preset } from "./preset.ts";
 import { mountPoint } from "../local/layout.ts";
 import { type ProcessLimits, processLimits } from "../local/process-limits.ts";
 
+const agent = "/.cofferdam/agent";
+
 /** What the agent finds as its environment; nothing of the host's. */
 const environment = ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
 
@@ -18,7 +20,7 @@ export function bundleConfig(preset: Preset, facts: ContainerFacts): unknown {
     process: {
       terminal: false,
       user: { uid: 0, gid: 0 },
-      args: ["/.cofferdam/agent"],
+      args: preset.checkpoint === undefined ? [agent] : [agent, "-leaves"],
       env: environment,
       cwd: "/",
       // A machine with ids of its own inherits them from its supervisor.

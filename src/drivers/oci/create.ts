@@ -12,6 +12,7 @@ import { type IdRange, releaseIds, reserveIds } from "../local/id-ranges.ts";
 import { type MachinePlaces, controlGroup, machinePlaces } from "../local/layout.ts";
 import { noteMaker } from "../local/maker.ts";
 import { restingMachine } from "../local/resting.ts";
+import type { Runtime } from "../local/runtime.ts";
 import { type Origin, takeSnapshot } from "../local/snapshots.ts";
 import { superviseMachine } from "../local/supervisor.ts";
 import { bundleConfig } from "./bundle.ts";
@@ -24,9 +25,8 @@ export interface Creation {
   readonly spec: SandboxSpec;
   readonly signal: AbortSignal | undefined;
   /** Finds the runtime that a paused machine is resumed with. Throws when none may be used. */
-  readonly usable: () => Promise<unknown>;
-  /** The runtime's program. */
-  readonly program: string;
+  readonly usable: () => Promise<Runtime>;
+  readonly runtime: Runtime;
   /** `undefined`: the guest layer alone. */
   readonly origin: Origin | undefined;
 }
@@ -48,9 +48,18 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     noteMaker(places.maker);
     mkdirSync(places.bundle, { mode: 0o700 });
     idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
-    const { program, origin } = creation;
+    const { runtime, origin } = creation;
     const template = origin?.template;
-    write(preset, { spec, places, program, template, idRange, guestLayer: layer, disk });
+    write(preset, {
+      spec,
+      places,
+      runtime,
+      template,
+      memory: origin?.memory,
+      idRange,
+      guestLayer: layer,
+      disk,
+    });
     const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
       ...accessOf(creation, places, { ...factsOf(preset, { spec, template }), own: true }),
@@ -89,6 +98,7 @@ export function accessOf(
     own,
     code: true,
     keeps: preset.keeps,
+    givesMemoryBack: preset.checkpoint !== undefined,
     resting: restingMachine(places, usable),
     takeSnapshot: (name, copy) =>
       takeSnapshot(places, { driver, template, templateEnvs, name }, copy),

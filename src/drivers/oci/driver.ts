@@ -6,7 +6,7 @@ import { type Runtime, runtimeFinder } from "../local/runtime.ts";
 import { type Origin, snapshotOrigin, snapshotShelf } from "../local/snapshots.ts";
 import { accessOf, createMachine } from "./create.ts";
 import { enforcementReport } from "./enforcement.ts";
-import { recordOverride } from "../local/override-audit.ts";
+import { recordOverride } from "./override-audit.ts";
 import type { Preset } from "./preset.ts";
 import { probeDriver } from "./probe.ts";
 
@@ -35,6 +35,7 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
     (await snapshotOrigin(stateDir, name, template)) ?? {
       template: await ready.resolve(template),
       disk: undefined,
+      memory: undefined,
     };
   const probe = (): Promise<Availability> => probeDriver({ preset, stateDir, usable });
   const registry: Registry = {
@@ -62,7 +63,7 @@ export function ociDriver(preset: Preset, options: OciOptions): Driver {
           stateDir,
           spec: sizedAs(spec, origin),
           signal,
-          program: path,
+          runtime,
           origin,
         });
       } finally {

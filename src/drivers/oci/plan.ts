@@ -5,17 +5,21 @@ import { type MachinePlaces, controlGroup, mountPoint } from "../local/layout.ts
 import type { Preset } from "./preset.ts";
 import { processLimits } from "../local/process-limits.ts";
 import { machineSetup } from "../local/setup.ts";
+import type { KeptMemory } from "../local/kept-memory.ts";
+import type { Runtime } from "../local/runtime.ts";
 
 /** All that a machine is made from. */
 export interface MachineParts {
   readonly spec: SandboxSpec;
   readonly places: MachinePlaces;
-  readonly program: string;
+  readonly runtime: Pick<Runtime, "path" | "version">;
   readonly guestLayer: string;
   /** `undefined`: a machine that holds the guest layer alone, as a probe starts it. */
   readonly template: Template | undefined;
   /** What the disk is a copy of; its digest, where somebody noted it, else empty. */
   readonly disk: { readonly blank: string; readonly sizeMiB: number; readonly digest: string };
+  /** What its kernel begins with; `undefined`: it boots. */
+  readonly memory: KeptMemory | undefined;
   readonly idRange: IdRange | undefined;
 }
 
@@ -24,9 +28,9 @@ const startTimeoutMs = 30_000;
 
 /** The page from which the supervisor makes the machine; docs/decisions/0004 says what each field means. */
 export function machinePlan(preset: Preset, parts: MachineParts): unknown {
-  const { spec, places, idRange, guestLayer, template, program } = parts;
+  const { spec, places, idRange, guestLayer, template, runtime } = parts;
   const { resources, lease } = spec;
-  const call = { program, places, spec };
+  const call = { program: runtime.path, places, spec };
   return {
     version: 1,
     id: places.id,
@@ -39,6 +43,7 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
       disk: parts.disk,
       idMap: idRange ?? null,
     },
+    memory: parts.memory ?? null,
     cgroup: {
       name: controlGroup(places.stateDir, places.id),
       limits: {
@@ -55,6 +60,8 @@ export function machinePlan(preset: Preset, parts: MachineParts): unknown {
       environment: { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
       log: places.runtimeLog,
       limits: idRange === undefined ? null : processLimits(resources),
+      version: runtime.version,
+      checkpoint: preset.checkpoint?.(call) ?? null,
     },
     setup: machineSetup({
       places,

@@ -27,6 +27,8 @@ export interface Preset {
   /** The runtime's command lines. */
   start(call: RuntimeCall): readonly [string, ...string[]];
   remove(call: RuntimeCall): readonly [string, ...string[]];
+  /** How memory is brought to a disk and back; `undefined`: it stays on the host. */
+  checkpoint: ((call: RuntimeCall) => CheckpointCalls) | undefined;
   /** What the probe says beside the version. */
   readonly notes: readonly string[];
   /** Looks at a machine that a probe has started. Throws when the host does not enforce in it what must be. */
@@ -56,6 +58,21 @@ export interface RuntimeCall {
   readonly places: MachinePlaces;
   readonly spec: SandboxSpec;
 }
+
+/** Command lines, in which `memoryWord` stands for the directory of the memory. */
+export interface CheckpointCalls {
+  /** Stops all that runs in a machine. */
+  readonly halt: readonly [string, ...string[]];
+  readonly goOn: readonly [string, ...string[]];
+  /** Writes the memory of a machine that was halted into an empty directory. */
+  readonly save: readonly [string, ...string[]];
+  /** Starts a machine with that memory, as `start` starts one without. */
+  readonly restore: readonly [string, ...string[]];
+  /** Runs the agent once more, with descriptor 3, which it gives to the agent that is there. */
+  readonly join: readonly [string, ...string[]];
+}
+
+export const memoryWord = "{memory}";
 
 export interface SharedMechanisms {
   readonly resources: Resources;

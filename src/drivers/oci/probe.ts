@@ -29,7 +29,8 @@ const patienceMs = 45_000;
 export async function probeDriver({ preset, stateDir, usable }: Probe): Promise<Availability> {
   try {
     requireRoot();
-    const { path, version, overridden } = await usable();
+    const runtime = await usable();
+    const { path, version, overridden } = runtime;
     const signal = AbortSignal.timeout(patienceMs);
     const creation = {
       preset,
@@ -37,7 +38,7 @@ export async function probeDriver({ preset, stateDir, usable }: Probe): Promise<
       stateDir,
       spec: smallest,
       signal,
-      program: path,
+      runtime,
       origin: undefined,
     };
     await using machine = await createMachine(creation);

@@ -36,6 +36,7 @@ const preset: Preset = {
     places.bundle,
     places.id,
   ],
+  checkpoint: undefined,
   remove: ({ program, places }) => [
     program,
     "--root",

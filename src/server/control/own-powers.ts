@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { SnapshotRecord } from "../../store/snapshot-record.ts";
 import type { WireOwnSnapshot } from "../../wire/control/answers.ts";
-import { ownLifetime } from "../../wire/control/new-sandbox.ts";
+import { ownResume } from "../../wire/control/new-sandbox.ts";
 import { ownSnapshot } from "../../wire/control/requests.ts";
 import { shownName } from "../life/snapshot-name.ts";
 import { answerOf } from "./own-sandboxes.ts";
@@ -23,10 +23,15 @@ export const ownPowerOperations: readonly Operation[] = [
     {
       name: "sandbox.resume",
       summary: "let a paused sandbox go on for so many milliseconds; one that runs is a conflict",
-      request: ownLifetime,
+      request: ownResume,
     },
     async (control, call) => {
-      const request = { seconds: call.body.lifetimeMs / 1000, tenant: call.by.tenant };
+      const { lifetimeMs, memory } = call.body;
+      const request = {
+        seconds: lifetimeMs / 1000,
+        tenant: call.by.tenant,
+        anew: memory === false,
+      };
       return answerOf(control, await control.life.resume(sandboxIdIn(call), request));
     },
   ),

@@ -170,14 +170,13 @@ const retryMs = 2000;
 export async function resume(
   parts: LifeParts,
   id: string,
-  { seconds, tenant }: LeaseRequest,
+  { seconds, tenant, anew }: ConnectRequest,
 ): Promise<SandboxRecord> {
   const lifetimeMs = lifetimeOf(seconds, tenant.limits);
   const { sandbox } = await presentOf(parts, id, tenant.id);
   return sandbox.inTurn(async () => {
     const record = await currentOf(parts, sandbox);
-    if (record.state === "paused")
-      return resumeNow(parts, sandbox, { record, lifetimeMs, anew: false });
+    if (record.state === "paused") return resumeNow(parts, sandbox, { record, lifetimeMs, anew });
     throw new SandboxError("conflict", `sandbox ${id} is not paused`, {
       field: "state",
       mend: "use it as it is",

@@ -95,7 +95,7 @@ export interface Life {
   /** Lets it live at least so long from now, and resumes it first where it is paused. */
   connect(id: string, request: ConnectRequest): Promise<Connected>;
   /** Lets a paused one go on, for so long from now. Throws `conflict` for one that runs. */
-  resume(id: string, request: LeaseRequest): Promise<SandboxRecord>;
+  resume(id: string, request: ConnectRequest): Promise<SandboxRecord>;
   /** Stops it and keeps it. Throws `conflict` for one that is paused, `unsupported`. */
   pause(id: string, request: { readonly tenantId: string; readonly kept: Kept }): Promise<void>;
   /** Lets one that runs live at least so long from now. */

@@ -1,5 +1,5 @@
 import type { InTurn } from "../../core/at-most.ts";
-import type { Machine } from "../../core/driver.ts";
+import type { Machine, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
 import type { Store } from "../../store/store.ts";
@@ -19,7 +19,7 @@ export interface LiveSandbox {
   readonly diskMiB: number;
   /** How long it lives unless its owner holds it, while it runs. Milliseconds; `undefined`: nobody must hold it. */
   leaseMs: number | undefined;
-  /** Whether its memory is this host's to give: it runs, or is paused with its memory. */
+  /** Whether its memory is this host's to give: it runs, or is paused and its memory stays. */
   holdsMemory: boolean;
   /** Whether traffic resumes it when it is paused. */
   readonly autoResume: boolean;
@@ -178,9 +178,9 @@ export function begin(sandbox: LiveSandbox, record: SandboxRecord, firstIdleMs?:
 }
 
 /** Lets nobody in, ends all that is under way, and counts nothing while it is paused. */
-export function rest(sandbox: LiveSandbox, { kept }: SandboxRecord): void {
+export function rest(sandbox: LiveSandbox, { holdsMemory }: MachineInfo): void {
   const { gate, clock, alarm: bell } = sandbox;
-  sandbox.holdsMemory = kept === "memory";
+  sandbox.holdsMemory = holdsMemory;
   gate.cut();
   clock.stop();
   bell.set(undefined);

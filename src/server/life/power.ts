@@ -99,11 +99,7 @@ async function resume(
     changes: { lifetimeMs },
   });
   try {
-    await power.resume(lifetimeMs);
-    if (anew && kept === "memory") {
-      await power.pause("files");
-      await power.resume(lifetimeMs);
-    }
+    await power.resume(lifetimeMs, anew ? "files" : "memory");
   } catch (cause) {
     await settle(parts, sandbox);
     throw cause;
@@ -134,7 +130,7 @@ export async function settle(
       move.to === "running" ? { ...move, changes: { ...move.changes, ...changes } } : move,
     );
   if (record.state === "ended") throw noSandbox(id);
-  if (info.state === "paused") rest(sandbox, record);
+  if (info.state === "paused") rest(sandbox, info);
   else if (!gate.isOpen) begin(sandbox, record, firstIdleMs);
   return record;
 }

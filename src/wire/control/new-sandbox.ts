@@ -137,6 +137,18 @@ export const ownLifetime: z.ZodType<{ readonly lifetimeMs: number }> = z.object(
   lifetimeMs: z.number().min(0).max(2_592_000_000),
 });
 
+export interface OwnResume {
+  readonly lifetimeMs: number;
+  /** `false`: it starts anew from its files, although its memory was kept. */
+  readonly memory?: boolean;
+}
+
+/** `POST /cofferdam/v1/sandboxes/{id}/resume`: milliseconds from now. */
+export const ownResume: z.ZodType<OwnResume> = z.object({
+  lifetimeMs: z.number().min(0).max(2_592_000_000),
+  memory: z.boolean().exactOptional(),
+});
+
 const version2 = z.object({ ...shared, timeout: lifetime.default(300) });
 /** Five minutes unless told, and always an access token. */
 export const newSandboxV2: z.ZodType<NewSandbox> = version2;
