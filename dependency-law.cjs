@@ -49,6 +49,7 @@ module.exports = {
           "^src/drivers/local/",
           "^src/drivers/oci/",
           "^src/drivers/microvm/",
+          "^src/drivers/engine/",
         ],
       },
     },
@@ -65,11 +66,18 @@ module.exports = {
       to: { path: inside("drivers/microvm") },
     },
     {
+      name: "only docker and kata use engine",
+      severity: "error",
+      from: { path: "^src/drivers/", pathNot: "^src/drivers/(engine|docker|kata)/" },
+      to: { path: inside("drivers/engine") },
+    },
+    {
       name: "local is for drivers of this host's own machines",
       severity: "error",
       from: {
         path: "^src/drivers/",
-        pathNot: "^src/drivers/(local|oci|runc|gvisor|microvm|firecracker|qemu)/",
+        pathNot:
+          "^src/drivers/(local|oci|runc|gvisor|microvm|firecracker|qemu|engine|docker|kata)/",
       },
       to: { path: inside("drivers/local") },
     },

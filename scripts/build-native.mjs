@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-// Builds what runs outside Node: the agent and the supervisor (Go, static) and the code kernels, into build/native.
+// Builds what runs outside Node: the agent and the supervisors (Go, static) and the code kernels, into build/native.
 //
 //   node scripts/build-native.mjs [--all] [--force]
 //
@@ -31,6 +31,7 @@ const architectures = new Map([
 const programs = [
   { name: "agent", source: "guest/cmd/agent", inputs: ["guest"] },
   { name: "supervisor", source: "supervisor/cmd/supervisor", inputs: ["guest", "supervisor"] },
+  { name: "engine-supervisor", source: "supervisor/cmd/engine", inputs: ["guest", "supervisor"] },
 ];
 const kernels = [
   { name: "python", extension: ".py", build: copied },

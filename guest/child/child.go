@@ -86,6 +86,8 @@ type Options struct {
 	CgroupRoot *os.File
 	// CgroupMount is the path of gVisor's own cgroup file system; empty where there is none.
 	CgroupMount string
+	// GroupMarks follows commands by a group of users that each has for itself, where there is no cgroup to be had.
+	GroupMarks bool
 	// CgroupLimit is a group of another hierarchy there, one level below its root, that limits all commands together.
 	CgroupLimit string
 	// OutOfMemoryKills asks how many processes the kernel has killed for want of memory.
@@ -104,6 +106,8 @@ func NewTable(options Options) *Table {
 		table.tree = &fdTree{root: options.CgroupRoot}
 	case options.CgroupMount != "":
 		table.tree = &mountTree{path: options.CgroupMount, limit: options.CgroupLimit}
+	case options.GroupMarks && showsGroups():
+		table.tree = &groupTree{taken: map[uint32]bool{}}
 	default:
 		table.tree = table.fallback
 	}
@@ -137,6 +141,9 @@ func (t *Table) Launch(spec Spec) (*Child, error) {
 		defer null.Close()
 	}
 	attributes := &syscall.SysProcAttr{Setsid: true, Setctty: spec.Terminal}
+	if _, marked := place.(*groupBranch); marked && spec.User == nil {
+		attributes.Credential = &syscall.Credential{}
+	}
 	if spec.User != nil {
 		attributes.Credential = &syscall.Credential{Uid: spec.User.UID, Gid: spec.User.GID, Groups: spec.User.Groups}
 	}

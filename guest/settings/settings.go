@@ -29,7 +29,7 @@ type Settings struct {
 	LeaseMs     int64             `json:"leaseMs"`
 	// Warm names the languages whose kernels are started before anybody asks.
 	Warm []string `json:"warm"`
-	// Cgroup is how commands are followed: fd, cgroupfs or none.
+	// Cgroup is how commands are followed: fd, cgroupfs, groups or none.
 	Cgroup    string `json:"cgroup"`
 	OpenFiles int    `json:"openFiles"`
 	UserPids  int    `json:"userPids"`
@@ -37,6 +37,10 @@ type Settings struct {
 	// NoNewPrivileges and Sudo are facts about the machine; the runtime enforces them.
 	NoNewPrivileges bool `json:"noNewPrivileges"`
 	Sudo            bool `json:"sudo"`
+	// HostUsers says that users and their counts are the host's, and not the machine's to set.
+	HostUsers bool `json:"hostUsers"`
+	// Skeleton is a tree in the image with what the places hold at first that the machine has empty; empty: there is none.
+	Skeleton string `json:"skeleton"`
 }
 
 // Parse reads settings from JSON and fills in the defaults.

@@ -68,7 +68,7 @@ export function assemble(
       "begin it with /",
     );
   const ready = templates(stateDir);
-  const here = { stateDir, allowKnownEscapes };
+  const here = { stateDir, allowKnownEscapes, environment: process.env };
   const placeOf = (name: string | undefined): Place =>
     isHosted(name) ? { ...here, e2b: e2bOptionsFrom(process.env) } : here;
   const drivers = async (name: string | undefined): Promise<readonly Driver[]> =>
@@ -171,7 +171,7 @@ function recipe(name: string, stateDir: string): ProcessRecipe {
   const key = JSON.stringify(name);
   const local = [
     `const { builtinDrivers } = await import(${moduleOf("builtin")});`,
-    `const driver = await builtinDrivers[${key}]({ stateDir: ${JSON.stringify(stateDir)} });`,
+    `const driver = await builtinDrivers[${key}]({ stateDir: ${JSON.stringify(stateDir)}, environment: process.env });`,
   ];
   const hosted = [
     `const { hostedDrivers } = await import(${moduleOf("builtin")});`,

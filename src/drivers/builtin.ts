@@ -7,14 +7,29 @@ export interface BuiltinOptions {
   readonly stateDir: string;
   /** Uses a runtime although it has known escapes; the probe, `enforcement()` and `audit.jsonl` say so. Default `false`. */
   readonly allowKnownEscapes?: boolean;
+  /** Where an Engine is looked for: DOCKER_HOST and XDG_RUNTIME_DIR. Default: the usual places alone. */
+  readonly environment?: Readonly<Record<string, string | undefined>>;
+}
+
+/** What drivers of an Engine take of it; they refuse what they do not know. */
+function engineOptions({
+  stateDir,
+  allowKnownEscapes = false,
+  environment = {},
+}: BuiltinOptions): BuiltinOptions {
+  return { stateDir, allowKnownEscapes, environment };
 }
 
 /** The built-in drivers of this host, those that `auto` tries before the others, each loaded when it is asked for. */
 export const builtinDrivers = {
   gvisor: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./gvisor/index.ts")).gvisor(options),
+  kata: async (options: BuiltinOptions): Promise<Driver> =>
+    (await import("./kata/index.ts")).kata(engineOptions(options)),
   runc: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./runc/index.ts")).runc(options),
+  docker: async (options: BuiltinOptions): Promise<Driver> =>
+    (await import("./docker/index.ts")).docker(engineOptions(options)),
   qemu: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./qemu/index.ts")).qemu(options),
 } as const;
@@ -22,7 +37,7 @@ export const builtinDrivers = {
 export type BuiltinName = keyof typeof builtinDrivers;
 
 /** What `auto` tries, strongest first. The others are chosen by name: QEMU may have to emulate the processor. */
-export const autoDrivers: readonly BuiltinName[] = ["gvisor", "runc"];
+export const autoDrivers: readonly BuiltinName[] = ["gvisor", "kata", "runc", "docker"];
 
 /** What the drivers of services elsewhere take, by their names. */
 export interface HostedOptions {

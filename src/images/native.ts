@@ -14,8 +14,8 @@ export function architecture(): string {
   });
 }
 
-/** The file of one of the two compiled programs. Throws `unavailable` when it was not built. */
-export function nativeFile(name: "agent" | "supervisor"): string {
+/** The file of one of the compiled programs. Throws `unavailable` when it was not built. */
+export function nativeFile(name: "agent" | "supervisor" | "engine-supervisor"): string {
   return built(`${name}-linux-${architecture()}`);
 }
 

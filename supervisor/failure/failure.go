@@ -14,6 +14,7 @@ type Code string
 const (
 	Invalid       Code = "invalid"
 	AlreadyExists Code = "already-exists"
+	NotFound      Code = "not-found"
 	Conflict      Code = "conflict"
 	Untrusted     Code = "untrusted"
 	Unavailable   Code = "unavailable"

@@ -42,6 +42,8 @@ type message struct {
 	Version      string          `json:"version,omitempty"`
 	AgentVersion string          `json:"agentVersion,omitempty"`
 	Message      string          `json:"message,omitempty"`
+	Used         uint64          `json:"used,omitempty"`
+	Total        uint64          `json:"total,omitempty"`
 }
 
 // NewChannel makes a channel and the agent's end of it.
@@ -92,6 +94,9 @@ const (
 	Hold    Wish = "hold"
 	Release Wish = "release"
 )
+
+// Measure has a machine whose disk is in memory say what it holds and can hold.
+const Measure Wish = "disk"
 
 // Ask asks the agent to do something.
 func (c *Channel) Ask(wish Wish) { c.sendNow(message{Type: string(wish)}) }
@@ -150,6 +155,8 @@ type Hearer struct {
 	Done func(Wish)
 	// Trouble hears what the machine could not do, in its own words.
 	Trouble func(string)
+	// Measured hears what the disk holds and can hold, in bytes; nil where nobody asks.
+	Measured func(used, total uint64)
 }
 
 // Listen takes the agent's messages until there are no more.
@@ -191,6 +198,10 @@ func (c *Channel) Listen(hearer Hearer) error {
 			hearer.Done(Sync)
 		case "held":
 			hearer.Done(Hold)
+		case "disk":
+			if hearer.Measured != nil {
+				hearer.Measured(one.Used, one.Total)
+			}
 		case "failed", "unheld":
 			hearer.Trouble(plain(one.Message))
 		}

@@ -147,7 +147,7 @@ func TestAgentIsHeardAndRubbishIsNot(t *testing.T) {
 	heard := make(chan Ready, 2)
 	over := make(chan error, 1)
 	go func() {
-		over <- channel.Listen(Hearer{func(one Ready) { heard <- one }, func() uint64 { return 7 }, func(Wish) {}, func(string) {}})
+		over <- channel.Listen(Hearer{func(one Ready) { heard <- one }, func() uint64 { return 7 }, func(Wish) {}, func(string) {}, nil})
 	}()
 	for _, text := range []string{"{", "[]", `"x"`, `{"type":"oom","id":-1}`, `{"type":"nothing"}`,
 		`{"type":"ready","version":"1","agentVersion":"2"}`, `{"type":"ready","version":"3"}`, `{"type":"oom","id":5}`} {
@@ -178,7 +178,7 @@ func TestDescriptorsFromTheAgentAreDropped(t *testing.T) {
 	defer reader.Close()
 	answered := make(chan struct{})
 	go func() {
-		_ = channel.Listen(Hearer{func(Ready) {}, func() uint64 { close(answered); return 0 }, func(Wish) {}, func(string) {}})
+		_ = channel.Listen(Hearer{func(Ready) {}, func() uint64 { close(answered); return 0 }, func(Wish) {}, func(string) {}, nil})
 	}()
 	err = syscall.Sendmsg(int(agent.Fd()), []byte(`{"type":"oom","id":1}`), syscall.UnixRights(int(writer.Fd())), nil, 0)
 	if err != nil {

@@ -90,7 +90,7 @@ func (c *lockedCount) get() uint64 {
 
 // Create makes a machine. When it fails, nothing is left of it.
 func Create(ctx context.Context, wanted *plan.Plan) (*Machine, error) {
-	lock, err := takeLock(wanted.Directory)
+	lock, err := TakeLock(wanted.Directory)
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,8 @@ import (
 // LockName is a machine's lock's, in its directory. Whoever holds it is responsible for the machine.
 const LockName = "lock"
 
-// takeLock makes the lock and holds it. It appears in the directory already held, so that a sweep cannot come between.
-func takeLock(directory string) (*os.File, error) {
+// TakeLock makes the lock and holds it. It appears in the directory already held, so that a sweep cannot come between.
+func TakeLock(directory string) (*os.File, error) {
 	aside := filepath.Join(directory, fmt.Sprintf("%s.%d", LockName, os.Getpid()))
 	lock, err := os.OpenFile(aside, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {

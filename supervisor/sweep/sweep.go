@@ -77,7 +77,7 @@ func (a abandoned) sweep() (bool, error) {
 	lock, err := machine.AdoptLock(a.directory)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		if a.young() {
+		if Young(a.directory) {
 			return false, nil
 		}
 	case err != nil:
@@ -102,14 +102,14 @@ func (a abandoned) sweep() (bool, error) {
 	return true, machine.RemoveDirectory(a.directory)
 }
 
-// young tells whether a directory without a lock was made or changed so lately that a supervisor may still come.
-func (a abandoned) young() bool {
-	info, err := os.Stat(a.directory)
+// Young tells whether a directory without a lock was made or changed so lately that a supervisor may still come.
+func Young(directory string) bool {
+	info, err := os.Stat(directory)
 	if err != nil {
 		return true
 	}
 	patience := grace
-	if makerIsDead(a.directory) {
+	if makerIsDead(directory) {
 		patience = orphanGrace
 	}
 	return time.Since(info.ModTime()) < patience

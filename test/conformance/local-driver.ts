@@ -9,7 +9,7 @@ import type { OciOptions } from "../../src/drivers/oci/driver.ts";
 import type { Subject } from "./suite.ts";
 
 export const root: string = fileURLToPath(new URL("../..", import.meta.url));
-const stateDir = process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam";
+export const stateDir: string = process.env["COFFERDAM_STATE_DIR"] ?? "/var/lib/cofferdam";
 
 /** A driver's module with all that it uses, from the same source; gone with the tests. */
 export async function bundled(name: string): Promise<string> {

@@ -54,6 +54,9 @@ func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) e
 	if err := limitOpenFiles(current.OpenFiles); err != nil {
 		return err
 	}
+	if err := prepareHomes(current); err != nil {
+		return err
+	}
 	noteBoot()
 	if !current.Sudo {
 		if err := forgoCapabilities(); err != nil {
@@ -61,7 +64,9 @@ func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) e
 		}
 	}
 	if current.NoNewPrivileges {
-		limitNamespaces()
+		if !current.HostUsers {
+			limitNamespaces()
+		}
 		if err := limitNetlink(); err != nil {
 			return err
 		}
@@ -74,6 +79,8 @@ func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) e
 	switch current.Cgroup {
 	case "fd":
 		options.CgroupRoot = os.NewFile(uintptr(descriptor), "handed over")
+	case "groups":
+		options.GroupMarks = true
 	case "cgroupfs":
 		uncoverTemporary()
 		options.CgroupMount, own.census = mountCgroups(current.UserPids)

@@ -23,6 +23,8 @@ func main() {
 	}
 	listen := flag.String("listen", "", "serve on this unix socket and not on descriptor 3")
 	setup := flag.String("setup", "{}", "the set-up, as JSON; with --listen only")
+	stream := flag.Bool("stream", false, "serve on standard input and output and not on descriptor 3")
+	_ = flag.String("machine", "", "whose agent it is, for whoever looks at the host's processes")
 	leaves := flag.Bool("leaves", false, "let go of the host when it asks for it, as a kernel that is brought to a disk needs")
 	home := flag.Bool("home", false, "give descriptor 3 to the agent that runs here as its new channel, and exit")
 	version := flag.Bool("version", false, "print the version and exit")
@@ -39,6 +41,8 @@ func main() {
 		err = bringHome()
 	case *listen != "":
 		err = serveSocket(*listen, []byte(*setup))
+	case *stream:
+		err = serveStream()
 	default:
 		err = serveHost(*leaves)
 	}

@@ -1,7 +1,7 @@
 import type { Enforcement } from "../../core/enforcement.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { SharedMechanisms } from "../oci/preset.ts";
-import { parseSeccomp } from "../oci/seccomp.ts";
+import { parseSeccomp } from "../local/seccomp.ts";
 
 /** What gVisor and the host do. Throws `invalid` for a seccomp profile that is none. */
 export function gvisorEnforcement(

@@ -9,7 +9,7 @@ import {
   type RuntimeCall,
   memoryWord,
 } from "../oci/preset.ts";
-import { parseSeccomp } from "../oci/seccomp.ts";
+import { parseSeccomp } from "../local/seccomp.ts";
 import { allCapabilities } from "./capabilities.ts";
 import { gvisorEnforcement } from "./enforcement.ts";
 

@@ -5,6 +5,9 @@ import { fileError } from "../../images/file-errors.ts";
 import { nativeFile } from "../../images/native.ts";
 import { type Launched, type Launcher, startLauncher } from "./launcher.ts";
 
+/** Which supervisor: that of machines that this host's processes make, or of those that an Engine makes. */
+export type SupervisorProgram = "supervisor" | "engine-supervisor";
+
 /** The host's own tools and nothing of the caller's environment. */
 const environment = { PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" };
 const maxLineBytes = 256 * 1024;
@@ -20,8 +23,12 @@ const launcherAfterMs = 250;
  * A process that starts one is likely to start more, and to fork costs it milliseconds, in which it does nothing else, for
  * each 100 MiB that it holds. So after the first one a small process starts the others.
  */
-export function launch(words: readonly string[], log: string | undefined): Launched {
-  const program = nativeFile("supervisor");
+export function launch(
+  words: readonly string[],
+  log: string | undefined,
+  name: SupervisorProgram = "supervisor",
+): Launched {
+  const program = nativeFile(name);
   const launcher = launchers.get(program);
   if (launcher?.isReady === true) return launcher.launch(words, log);
   if (launcher === undefined || launcher.isOver) setTimeout(prepare, launcherAfterMs).unref();

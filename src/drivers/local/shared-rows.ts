@@ -33,6 +33,24 @@ export function leaseRows(lease: Lease): readonly Enforcement[] {
   ];
 }
 
+/** Whether runtimes with known escapes are used. */
+export function escapeRow(overridden: readonly string[]): Enforcement {
+  if (overridden.length === 0)
+    return {
+      option: "knownEscapes",
+      value: "refused",
+      by: "the runtime's version against the list of known escapes",
+      where: "host",
+    };
+  return {
+    option: "knownEscapes",
+    value: `not refused: ${overridden.join(", ")}`,
+    by: "allowKnownEscapes overrides the gate",
+    where: "none",
+    note: "the runtime has escapes that are known",
+  };
+}
+
 /** Throws `unsupported` for a lease whose end keeps what no pause of the driver does. */
 export function refusePauseThatKeepsLess(
   keeps: readonly Kept[],

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { type ErrorCode, SandboxError, meanings } from "../../core/errors.ts";
 import type { Kept } from "../../core/kept.ts";
 import { cancelled } from "../../core/validate.ts";
-import { launch } from "./launch.ts";
+import { type SupervisorProgram, launch } from "./launch.ts";
 import type { MachinePlaces } from "./layout.ts";
 
 const refused = z.object({
@@ -20,6 +20,7 @@ const answer = z.discriminatedUnion("ok", [
 ]);
 const discarded = z.discriminatedUnion("ok", [z.object({ ok: z.literal(true) }), refused]);
 const swept = z.object({ removed: z.array(z.string()) });
+const sweptEngine = swept.extend({ ok: z.literal(true) });
 
 /** The supervisor of a running machine, as the process that started it sees it. */
 export interface Supervision {
@@ -35,8 +36,9 @@ export interface Supervision {
 export async function superviseMachine(
   places: MachinePlaces,
   signal: AbortSignal | undefined,
+  program: SupervisorProgram = "supervisor",
 ): Promise<Supervision> {
-  return supervise(["run", places.plan], places, signal);
+  return supervise(["run", places.plan], { places, program }, signal);
 }
 
 export interface Resumption {
@@ -54,7 +56,8 @@ export async function resumeMachine(
 ): Promise<void> {
   const lifetime = String(Math.max(1, Math.round(lifetimeMs)));
   const anew = from === "files" ? ["anew"] : [];
-  await supervise(["resume", places.plan, lifetime, version, ...anew], places, undefined);
+  const words = ["resume", places.plan, lifetime, version, ...anew];
+  await supervise(words, { places, program: "supervisor" }, undefined);
 }
 
 /** Removes a paused machine that has no supervisor. Throws `conflict` when it is not paused. */
@@ -65,12 +68,17 @@ export async function discardMachine(places: MachinePlaces): Promise<void> {
   throw said === undefined ? wordless() : failure(said.error);
 }
 
+interface Supervised {
+  readonly places: MachinePlaces;
+  readonly program: SupervisorProgram;
+}
+
 async function supervise(
   words: readonly string[],
-  places: MachinePlaces,
+  { places, program }: Supervised,
   signal: AbortSignal | undefined,
 ): Promise<Supervision> {
-  const launched = launch(words, places.supervisorLog);
+  const launched = launch(words, places.supervisorLog, program);
   const terminate = (): void => launched.terminate();
   if (signal?.aborted === true) terminate();
   signal?.addEventListener("abort", terminate, { once: true });
@@ -96,9 +104,25 @@ export async function sweepMachines(stateDir: string): Promise<readonly string[]
   return parsed(swept, line).removed;
 }
 
+/** Has the other supervisor end what dead ones of its own left at an Engine. Returns the ids. Throws what it says. */
+export async function sweepEngine(
+  stateDir: string,
+  engine: { readonly socket: string; readonly api: string },
+): Promise<readonly string[]> {
+  const words = ["sweep", stateDir, engine.socket, engine.api.slice(1)];
+  const line = await lastWords(words, "engine-supervisor");
+  if (line === undefined) throw wordless();
+  const said = parsed(z.discriminatedUnion("ok", [sweptEngine, refused]), line);
+  if (said.ok) return said.removed;
+  throw failure(said.error);
+}
+
 /** What one that makes no machine says before it exits. */
-async function lastWords(words: readonly string[]): Promise<string | undefined> {
-  const launched = launch(words, undefined);
+async function lastWords(
+  words: readonly string[],
+  program: SupervisorProgram = "supervisor",
+): Promise<string | undefined> {
+  const launched = launch(words, undefined, program);
   const line = await launched.firstLine();
   await launched.exited();
   return line;

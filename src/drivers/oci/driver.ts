@@ -6,7 +6,7 @@ import { type Runtime, runtimeFinder } from "../local/runtime.ts";
 import { type Origin, snapshotOrigin, snapshotShelf } from "../local/snapshots.ts";
 import { accessOf, createMachine } from "./create.ts";
 import { enforcementReport } from "./enforcement.ts";
-import { recordOverride } from "./override-audit.ts";
+import { recordOverride } from "../local/override-audit.ts";
 import type { Preset } from "./preset.ts";
 import { probeDriver } from "./probe.ts";
 

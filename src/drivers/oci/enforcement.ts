@@ -1,7 +1,8 @@
-import type { Enforcement, EnforcementReport } from "../../core/enforcement.ts";
+import type { EnforcementReport } from "../../core/enforcement.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import { limitFiles } from "../local/control-groups.ts";
 import {
+  escapeRow,
   leaseRows,
   refusePauseThatKeepsLess,
   refuseWhatThisHostLacks,
@@ -56,21 +57,4 @@ export function enforcementReport(
     },
     escapeRow(overridden),
   ];
-}
-
-function escapeRow(overridden: readonly string[]): Enforcement {
-  if (overridden.length === 0)
-    return {
-      option: "knownEscapes",
-      value: "refused",
-      by: "the runtime's version against the list of known escapes",
-      where: "host",
-    };
-  return {
-    option: "knownEscapes",
-    value: `not refused: ${overridden.join(", ")}`,
-    by: "allowKnownEscapes overrides the gate",
-    where: "none",
-    note: "the runtime has escapes that are known",
-  };
 }

@@ -1,7 +1,7 @@
 import { kernelMount, sharedMemory, terminals } from "../oci/bundle.ts";
 import type { ContainerConfig, ContainerFacts } from "../oci/preset.ts";
-import { defaultSeccomp, parseSeccomp } from "../oci/seccomp.ts";
-import { maskedPaths, readonlyPaths } from "./kernel-paths.ts";
+import { defaultSeccomp, parseSeccomp } from "../local/seccomp.ts";
+import { maskedPaths, readonlyPaths } from "../local/kernel-paths.ts";
 
 /** What the agent works with. It empties its bounding set before it starts anything, so that no other process has any. */
 const agentCapabilities = [

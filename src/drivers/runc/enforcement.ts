@@ -1,8 +1,8 @@
 import type { Enforcement } from "../../core/enforcement.ts";
 import type { SandboxSpec } from "../../core/spec.ts";
 import type { SharedMechanisms } from "../oci/preset.ts";
-import { conditionalCalls, parseSeccomp } from "../oci/seccomp.ts";
-import { allowedCalls } from "../oci/system-calls.ts";
+import { conditionalCalls, parseSeccomp } from "../local/seccomp.ts";
+import { allowedCalls } from "../local/system-calls.ts";
 
 /** What runC and the host's kernel do. Throws `invalid` for a seccomp profile that is none. */
 export function runcEnforcement(

@@ -69,19 +69,32 @@ const answers = [
   { names: ["io_setup"], action: "SCMP_ACT_ERRNO", errnoRet: 38 },
 ];
 
+/** What refuses new namespaces: their count in a user namespace of the sandbox's own, or this filter, which keeps `clone3` away. */
+export interface SeccompOptions {
+  readonly newNamespaces: "by their count" | "by the filter";
+}
+
+/** Programs that know `clone3` do without it where the kernel says that it is not there (ENOSYS). */
+const withoutClone3 = { names: ["clone3"], action: "SCMP_ACT_ERRNO", errnoRet: 38 };
+
 /**
  * The profile of a sandbox: what is not named is refused with EPERM.
  *
- * `clone3`, whose flags a filter cannot see, is allowed: new namespaces are refused by their count (`user.max_*_namespaces`),
- * which the agent sets to 0 before anything else runs.
+ * `clone3`, whose flags a filter cannot see, is allowed where new namespaces are refused by their count
+ * (`user.max_*_namespaces`), which the agent sets to 0 before anything else runs.
  */
-export function defaultSeccomp(machine: string): SeccompProfile {
+export function defaultSeccomp(
+  machine: string,
+  { newNamespaces }: SeccompOptions = { newNamespaces: "by their count" },
+): SeccompProfile {
+  const isFiltered = newNamespaces === "by the filter";
   return {
     defaultAction: "SCMP_ACT_ERRNO",
     defaultErrnoRet: 1,
     architectures: [architectureOf(machine)],
     syscalls: [
-      { names: allowedCalls, action: allow },
+      { names: allowedCalls.filter((name) => !isFiltered || name !== "clone3"), action: allow },
+      ...(isFiltered ? [withoutClone3] : []),
       rule("clone", [masked(0, namespaceFlags, 0)]),
       ...personalities.map((value) => rule("personality", [equal(0, value)])),
       rule("socket", [equal(0, unixFamily)]),

@@ -1,0 +1,42 @@
+import type { Driver } from "../../core/driver.ts";
+import { type Registry, listMachines, openMachine } from "../local/registry.ts";
+import { accessOf } from "./create.ts";
+import { enforcementReport } from "./enforcement.ts";
+import { machineMaker } from "./maker.ts";
+import type { Settings } from "./options.ts";
+import type { Preset } from "./preset.ts";
+import { probeDriver } from "./probe.ts";
+import { sweepAll, sweeper } from "./sweep.ts";
+
+/** A driver that makes machines as containers of an Engine of this host. */
+export function engineDriver(preset: Preset, settings: Settings): Driver {
+  const tidy = sweeper(settings);
+  const maker = machineMaker(preset, settings);
+  const registry: Registry = {
+    driver: preset.name,
+    stateDir: settings.stateDir,
+    accessOf: (places, facts) => accessOf(places, { ...facts, own: false }),
+  };
+  return {
+    name: preset.name,
+    isolation: preset.isolation,
+    capabilities: new Set(["code", "ports"]),
+    snapshots: undefined,
+    enforcement: (spec) => enforcementReport(preset, spec, maker.overridden),
+    probe: () => probeDriver({ preset, settings, usable: maker.usable }),
+    async create(spec, signal) {
+      enforcementReport(preset, spec, maker.overridden);
+      try {
+        return await maker.make(spec, signal);
+      } finally {
+        tidy();
+      }
+    },
+    open: (id) => openMachine(registry, id),
+    list: () => {
+      tidy();
+      return listMachines(registry);
+    },
+    sweep: () => sweepAll(settings),
+  };
+}
