@@ -128,6 +128,59 @@ describe("E2B's command line", () => {
     await e2b(["sandbox", "kill", id]);
   });
 
+  test("pauses a sandbox, lists it as such, and resumes it", async () => {
+    const id = await created();
+    await e2b(["sandbox", "exec", id, "sh", "-c", "echo kept > /home/user/kept"]);
+    expect((await e2b(["sandbox", "pause", id])).code).toBe(0);
+    expect((await listed()).map(({ sandboxId }) => sandboxId)).not.toContain(id);
+    const paused = await e2b(["sandbox", "list", "--state", "paused", "--format", "json"]);
+    expect(JSON.parse(paused.stdout)).toMatchObject([{ sandboxId: id, state: "paused" }]);
+    expect((await e2b(["sandbox", "pause", id])).stdout).toMatch(/already|paused/i);
+    expect((await e2b(["sandbox", "resume", id])).code).toBe(0);
+    expect((await listed()).map(({ sandboxId }) => sandboxId)).toContain(id);
+    expect((await e2b(["sandbox", "exec", id, "cat", "/home/user/kept"])).stdout).toBe("kept\n");
+    await e2b(["sandbox", "kill", id]);
+  });
+
+  test("makes snapshots, lists them and deletes them, and makes sandboxes of them", async () => {
+    const id = await created();
+    await e2b(["sandbox", "exec", id, "sh", "-c", "echo kept > /home/user/kept"]);
+    const made = await e2b(["sandbox", "snapshot", "create", "--name", "by-cli", id]);
+    expect([made.code, made.stdout]).toEqual([0, expect.stringContaining("by-cli")]);
+    const all = await e2b(["sandbox", "snapshot", "list", "--format", "json", id]);
+    const [snapshot] = JSON.parse(all.stdout);
+    expect(snapshot).toMatchObject({ snapshotId: expect.stringContaining("by-cli") });
+    const named = ["sandbox", "snapshot", "list", "--name", "by-cli", "--format", "json"];
+    expect(JSON.parse((await e2b(named)).stdout)).toEqual([snapshot]);
+    const copy = await e2b(["sandbox", "create", snapshot.snapshotId, "--detach"]);
+    const [copyId = ""] = /\bi[0-9a-z]{19,}\b/.exec(copy.stdout) ?? [];
+    expect((await e2b(["sandbox", "exec", copyId, "cat", "/home/user/kept"])).stdout).toBe(
+      "kept\n",
+    );
+    await e2b(["sandbox", "kill", id, copyId]);
+    expect((await e2b(["sandbox", "snapshot", "delete", snapshot.snapshotId])).code).toBe(0);
+    expect(JSON.parse((await e2b(named)).stdout)).toEqual([]);
+  });
+
+  test("lists by template, metadata, order and number, and follows logs to a sandbox's end", async () => {
+    const [first, second] = [await created(), await created()];
+    const list = async (...words: readonly string[]): Promise<readonly string[]> => {
+      const { stdout } = await e2b(["sandbox", "list", "--format", "json", ...words]);
+      const found: readonly { readonly sandboxId: string }[] = JSON.parse(stdout);
+      return found.map(({ sandboxId }) => sandboxId);
+    };
+    expect(await list("--template", "base", "--order", "asc")).toEqual([first, second]);
+    expect(await list("--limit", "1")).toEqual([second]);
+    expect(await list("--template", "code-interpreter")).toEqual([]);
+    expect(await list("--metadata", "who=nobody")).toEqual([]);
+    const following = e2b(["sandbox", "logs", "--follow", "--format", "json", first]);
+    const watching = e2b(["sandbox", "metrics", "--follow", "--format", "json", first]);
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await e2b(["sandbox", "kill", first, second]);
+    expect((await following).stdout).toContain("sandbox.create: ok");
+    expect((await watching).stdout).toContain("memTotal");
+  });
+
   test("connects a terminal, and makes a sandbox with one", async () => {
     const id = await created();
     const keys: readonly [RegExp, string][] = [

@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { request } from "node:https";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
+import { WebSocket } from "ws";
 
 const [driver] = process.argv.slice(2);
 const metadata = { "cofferdam.driver": driver };
@@ -17,6 +18,29 @@ while True:
     client.recv(65536)
     client.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: echo\\r\\n\\r\\n")
     client.sendall(client.recv(65536))
+`;
+
+/** Says each message back, as WebSockets do. */
+const messages = `
+import base64, hashlib, socket, struct, threading
+
+def serve(client):
+    head = b""
+    while not head.endswith(b"\\r\\n\\r\\n"):
+        head += client.recv(1)
+    lines = [line.split(": ", 1) for line in head.decode().split("\\r\\n")[1:] if line]
+    key = {name.lower(): value for name, value in lines}["sec-websocket-key"]
+    proof = hashlib.sha1((key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest()
+    client.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\nConnection: Upgrade\\r\\nUpgrade: websocket\\r\\n")
+    client.sendall(b"Sec-WebSocket-Accept: " + base64.b64encode(proof) + b"\\r\\n\\r\\n")
+    kind, length = client.recv(2)
+    mask = client.recv(4)
+    text = bytes(byte ^ mask[at % 4] for at, byte in enumerate(client.recv(length & 127)))
+    client.sendall(struct.pack("BB", kind, len(text)) + text)
+
+taking = socket.create_server(("0.0.0.0", 8002))
+while True:
+    threading.Thread(target=serve, args=(taking.accept()[0],)).start()
 `;
 
 const sandbox = await CodeSandbox.create({ metadata, timeoutMs: 120_000 });
@@ -52,6 +76,25 @@ try {
   await sandbox.commands.run("python3 tunnel.py", { background: true });
   seen.tunnel = await echoed(`https://${sandbox.getHost(8001)}/`, "echoed");
 
+  await sandbox.files.write("/home/user/messages.py", messages);
+  await sandbox.commands.run("python3 messages.py", { background: true });
+  seen.webSocket = await messaged(`wss://${sandbox.getHost(8002)}/`, "hello, wss");
+
+  seen.pauses = [await sandbox.pause(), await sandbox.pause()];
+  seen.paused = (await sandbox.getInfo()).state;
+  const resumed = await sandbox.connect();
+  seen.resumed = [
+    await resumed.files.read("/home/user/note.txt"),
+    await messaged(`wss://${resumed.getHost(8002)}/`, "awake"),
+  ];
+  const snapshot = await sandbox.createSnapshot({ name: `over-tls-${driver}` });
+  const copies = [await Sandbox.create(snapshot.snapshotId, { timeoutMs: 60_000 })];
+  copies.push(...(await sandbox.fork({ count: 2, timeoutMs: 60_000 })));
+  seen.copies = await Promise.all(copies.map((each) => each.files.read("/home/user/note.txt")));
+  seen.differ = new Set([sandbox, ...copies].map(({ sandboxId }) => sandboxId)).size;
+  await Promise.all(copies.map((each) => each.kill()));
+  seen.dropped = await Sandbox.deleteSnapshot(snapshot.snapshotId);
+
   const again = await Sandbox.connect(sandbox.sandboxId);
   seen.again = await again.files.read("/home/user/note.txt");
   const listed = await Sandbox.list({ query: { metadata } }).nextItems();
@@ -83,6 +126,24 @@ async function echoed(address, text) {
     const [bytes] = await once(socket, "data");
     socket.destroy();
     return bytes.toString();
+  }
+}
+
+/** Sends one message by WebSocket, and resolves with the one that comes back. */
+async function messaged(address, text) {
+  for (let attempt = 0; ; attempt += 1) {
+    const socket = new WebSocket(address);
+    try {
+      await once(socket, "open");
+      socket.send(text);
+      const [message] = await once(socket, "message");
+      return message.toString();
+    } catch (error) {
+      if (attempt > 100) return String(error);
+      await sleep(100);
+    } finally {
+      socket.terminate();
+    }
   }
 }
 

@@ -7,6 +7,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { connect as connectPlain } from "node:net";
 import { type ConnectionOptions, type PeerCertificate, type TLSSocket, connect } from "node:tls";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -100,6 +102,112 @@ describe("a development certificate", () => {
   });
 });
 
+/** What comes back for bytes that are no beginning of TLS, until the server hangs up. */
+function answerTo(port: number, bytes: Uint8Array | string): Promise<string> {
+  return new Promise((resolve) => {
+    const socket = connectPlain(port, "127.0.0.1", () => void socket.write(bytes));
+    let heard = "";
+    socket.on("data", (piece) => void (heard += piece.toString("latin1")));
+    socket.on("error", () => undefined);
+    socket.on("close", () => resolve(heard));
+  });
+}
+
+describe("attacks on TLS", () => {
+  let server: Served;
+  const lives = async (): Promise<void> => {
+    const socket = await shaken(server.port);
+    expect(await said(socket)).toContain("HTTP/1.1 200");
+    socket.destroy();
+  };
+  beforeAll(async () => {
+    server = await serve(["--port", "0", "--end-sandboxes", "--dev-tls"]);
+  });
+  afterAll(async () => {
+    await server.end("SIGTERM");
+  });
+
+  test("plain HTTP is told to come by https, and hears nothing else", async () => {
+    const answer = await answerTo(
+      server.port,
+      "GET /cofferdam/v1/ready HTTP/1.1\r\nHost: a\r\n\r\n",
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain("https://");
+    expect(answer.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    await lives();
+  });
+
+  test.each([
+    ["bytes of no meaning", Buffer.concat([Buffer.of(0), randomBytes(4096)])],
+    ["an alert at once", Buffer.from("15030100020228", "hex")],
+    ["a greeting without end", greeting(0xff_ff_ff)],
+    ["a greeting of no bytes", greeting(0)],
+    [
+      "a record that is longer than records are",
+      Buffer.from(`160301ffff${"00".repeat(100)}`, "hex"),
+    ],
+    ["SSL of the last century", Buffer.from(`802e0100020015000000${"10".repeat(40)}`, "hex")],
+  ])("%s: the connection ends, and others are answered", async (_, bytes) => {
+    expect(await answerTo(server.port, bytes)).not.toContain("HTTP/");
+    await lives();
+  });
+
+  test("a client that greets slowly or not at all is let go", async () => {
+    const halves = ["", Buffer.from("1603", "hex")].map((bytes) => answerTo(server.port, bytes));
+    expect((await Promise.all(halves)).join("")).not.toContain("HTTP/");
+    await lives();
+  });
+
+  test("keys are not agreed on anew", async () => {
+    const socket = await shaken(server.port, { maxVersion: "TLSv1.2" });
+    socket.on("error", () => undefined);
+    const outcome = new Promise<string>((resolve) => {
+      socket.once("close", () => resolve("closed"));
+      socket.renegotiate({}, (error) => resolve(error === null ? "agreed" : "refused"));
+    });
+    expect(await outcome).not.toBe("agreed");
+    socket.destroy();
+    await lives();
+  });
+
+  test("the name that TLS is asked for opens nothing: the way is Host's, and the token's", async () => {
+    for (const servername of ["49983-iaaaaaaaaaaaaaaaaaaaa.cofferdam.localhost", "other.test"]) {
+      const socket = await shaken(server.port, { servername });
+      expect(nameOf(socket)).toContain("cofferdam.localhost");
+      expect(await said(socket)).toContain("HTTP/1.1 200");
+      socket.destroy();
+    }
+  });
+});
+
+/** The beginning of a greeting that says how long it is, and as much of it as a server reads. */
+function greeting(length: number): Buffer {
+  const head = Buffer.from([1, length >> 16, (length >> 8) & 255, length & 255]);
+  const bytes = Buffer.concat([head, Buffer.alloc(Math.min(length, 300_000), 3)]);
+  const records: Buffer[] = [];
+  for (let at = 0; at < bytes.length; at += 16_384) {
+    const piece = bytes.subarray(at, at + 16_384);
+    records.push(Buffer.from([22, 3, 1, piece.length >> 8, piece.length & 255]), piece);
+  }
+  return Buffer.concat(records);
+}
+
+test("TLS on a port without it stands in the log once, with what mends it", async () => {
+  const server = await serve(["--port", "0"]);
+  try {
+    for (let turn = 0; turn < 3; turn += 1)
+      await expect(shaken(server.port)).rejects.toThrow(
+        /wrong version|packet|ECONNRESET|disconnected/i,
+      );
+    expect(await answerTo(server.port, "nonsense\r\n\r\n")).toMatch(/^HTTP\/1\.1 400 /);
+    await expect.poll(() => server.lines.join("\n")).toContain("--dev-tls");
+    expect(server.lines.filter((line) => line.includes("speaks TLS"))).toHaveLength(1);
+  } finally {
+    await server.end("SIGTERM");
+  }
+});
+
 const expected = {
   text: "42",
   file: "kept",
@@ -112,6 +220,13 @@ const expected = {
   again: "kept",
   listed: [true],
   tunnel: "echoed",
+  webSocket: "hello, wss",
+  pauses: [true, false],
+  paused: "paused",
+  resumed: ["kept", "awake"],
+  copies: ["kept", "kept", "kept"],
+  differ: 4,
+  dropped: true,
   killed: "failed",
   running: false,
 };

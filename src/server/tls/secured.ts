@@ -1,3 +1,4 @@
+import { constants } from "node:crypto";
 import { createServer as createPlain, type Server } from "node:http";
 import { createServer as createSecured, type Server as SecuredServer } from "node:https";
 import { unwatchFile, watchFile } from "node:fs";
@@ -5,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SandboxError } from "../../core/errors.ts";
 import { dataServerOptions } from "../data/server-options.ts";
 import type { Log } from "../log.ts";
+import { answerPlainSpeech, noticeTls } from "./first-words.ts";
 import {
   type CertificateFacts,
   type CredentialFiles,
@@ -41,15 +43,18 @@ const settleMs = 500;
 
 const handshake = {
   minVersion: "TLSv1.2",
+  // Who is known to the other is not agreed on anew: that costs the server more than the client.
+  secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   ALPNProtocols: ["http/1.1"],
   handshakeTimeout: 10_000,
 } as const;
 
 /** Throws what `readCredentials` throws. */
 export async function openDoor({ files, log, reloaded }: DoorOptions): Promise<Door> {
-  if (files === undefined) return plainDoor();
+  if (files === undefined) return plainDoor(log);
   let credentials = await readCredentials(files);
   const server = createSecured({ ...dataServerOptions, ...handshake, ...pairOf(credentials) });
+  answerPlainSpeech(server);
   const reload = async (): Promise<void> => {
     const before = credentials.facts.fingerprint;
     const found = await taken(server, files, log);
@@ -70,9 +75,11 @@ export async function openDoor({ files, log, reloaded }: DoorOptions): Promise<D
   };
 }
 
-function plainDoor(): Door {
+function plainDoor(log: Log): Door {
+  const server = createPlain(dataServerOptions);
+  noticeTls(server, log);
   return {
-    server: createPlain(dataServerOptions),
+    server,
     certificate: () => undefined,
     isFor: () => true,
     reload: () => Promise.resolve(),
@@ -88,7 +95,8 @@ async function taken(
 ): Promise<Credentials | undefined> {
   try {
     const credentials = await readCredentials(files);
-    server.setSecureContext({ minVersion: handshake.minVersion, ...pairOf(credentials) });
+    const { minVersion, secureOptions } = handshake;
+    server.setSecureContext({ minVersion, secureOptions, ...pairOf(credentials) });
     return credentials;
   } catch (cause) {
     log("error", "the new certificate is not taken, and the old one stays", {
