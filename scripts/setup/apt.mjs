@@ -127,7 +127,7 @@ function downloaded(directory, file) {
 }
 
 /** Where the host takes Debian from, when it is a Debian; else Debian's well-known address. */
-async function debianMirror() {
+export async function debianMirror() {
   const { id, codename } = distribution();
   if (id !== "debian") return wellKnownMirror;
   const format = "$(REPO_URI) $(RELEASE)";
