@@ -66,7 +66,8 @@ type vsockAddress struct {
 	flags            [4]byte
 }
 
-// acceptSocket takes the first connection. Nobody but the host and this machine's own root could make another.
+// acceptSocket takes the first connection that says something. Nobody but the host and this machine's own root could make
+// another. One that ends without a word was whoever saves a machine that has booted, so that others start from it.
 func acceptSocket() (*os.File, error) {
 	fd, err := syscall.Socket(familyVsock, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -82,13 +83,30 @@ func acceptSocket() (*os.File, error) {
 		return nil, fmt.Errorf("listen on a vsock: %w", err)
 	}
 	for {
-		connection, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(fd), 0, 0, syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, 0, 0)
+		connection, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(fd), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
 		if errno == syscall.EINTR {
 			continue
 		}
 		if errno != 0 {
 			return nil, fmt.Errorf("accept on a vsock: %w", errno)
 		}
+		if !speaks(int(connection)) {
+			syscall.Close(int(connection))
+			continue
+		}
+		if err := syscall.SetNonblock(int(connection), true); err != nil {
+			return nil, err
+		}
 		return os.NewFile(connection, "host"), nil
+	}
+}
+
+// speaks waits for the first byte of a connection, which stays there.
+func speaks(fd int) bool {
+	for first := make([]byte, 1); ; {
+		n, _, err := syscall.Recvfrom(fd, first, syscall.MSG_PEEK)
+		if err != syscall.EINTR {
+			return err == nil && n == 1
+		}
 	}
 }

@@ -21,6 +21,15 @@ func (r *Root) GiveDisk(id int) error {
 	return failure.Wrap(os.Chown(r.path(), id, id), "give the disk away")
 }
 
+// MountFiles lays the files that an engine works with below the root that it is going to make itself.
+func (r *Root) MountFiles(vessel plan.Vessel) error {
+	work := filepath.Join(r.directory, vessel.Own, plan.WorkName)
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return failure.Wrap(err, "make the engine's root")
+	}
+	return r.mountWork(vessel, work)
+}
+
 // MountJail puts together at the mount point what an engine may see: its root, and the files it works with. All of it is
 // read-only but the files that say otherwise.
 func (r *Root) MountJail(vessel plan.Vessel) error {
@@ -31,7 +40,10 @@ func (r *Root) MountJail(vessel plan.Vessel) error {
 		return failure.Wrap(err, "mount the engine's root")
 	}
 	r.mounted = append(r.mounted, r.mountPoint)
-	work := filepath.Join(r.mountPoint, plan.WorkName)
+	return r.mountWork(vessel, filepath.Join(r.mountPoint, plan.WorkName))
+}
+
+func (r *Root) mountWork(vessel plan.Vessel, work string) error {
 	flags := uintptr(syscall.MS_NOSUID | syscall.MS_NOEXEC)
 	if err := syscall.Mount("tmpfs", work, "tmpfs", flags, "mode=755,size=64k"); err != nil {
 		return failure.Wrap(err, "mount the engine's files")

@@ -20,6 +20,8 @@ type Place struct {
 	Group  *cgroup.Group
 	// Jail is what the runtime is locked into; nil: nothing.
 	Jail *Jail
+	// Alone says that the runtime has no network and no IPC of others, and makes its jail itself.
+	Alone bool
 }
 
 // Runtime is the started runtime.
@@ -94,6 +96,9 @@ func fork(start call, place Place) (pid int, err error) {
 		attributes.CgroupFD = int(directory.Fd())
 	}
 	place.Jail.lock(attributes)
+	if place.Alone {
+		attributes.Cloneflags |= syscall.CLONE_NEWNET | syscall.CLONE_NEWIPC | syscall.CLONE_NEWUTS
+	}
 	err = thread.Once(func() error {
 		if err := place.Mounts.Enter(); err != nil {
 			return failure.Wrap(err, "enter the mount namespace")

@@ -1,7 +1,6 @@
 package machine
 
 import (
-	"bufio"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
@@ -9,11 +8,11 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"cofferdam/guest/bridge"
+	"cofferdam/supervisor/engine"
 	"cofferdam/supervisor/failure"
 	"cofferdam/supervisor/filesystem"
 	"cofferdam/supervisor/handover"
@@ -43,10 +42,13 @@ func (m *Machine) memoryMiB() int64 {
 }
 
 func (m *Machine) mountJail() error {
-	if m.plan.Vessel.Jail == "" {
-		return nil
+	switch vessel := m.plan.Vessel; {
+	case vessel.Jail != "":
+		return m.root.MountJail(*vessel)
+	case vessel.Own != "":
+		return m.root.MountFiles(*vessel)
 	}
-	return m.root.MountJail(*m.plan.Vessel)
+	return nil
 }
 
 // startVessel starts the engine of a machine with a kernel of its own, and carries its agent's channel there.
@@ -62,7 +64,7 @@ func (m *Machine) startVessel(agentEnd *os.File) error {
 		return failure.Wrap(err, "make the agent's stream")
 	}
 	defer far.Close()
-	place := launch.Place{Mounts: m.mounts, Group: m.group}
+	place := launch.Place{Mounts: m.mounts, Group: m.group, Alone: vessel.Own != ""}
 	if vessel.Jail != "" {
 		place.Jail = &launch.Jail{Root: m.plan.Root.MountPoint, ID: vessel.HostID, Groups: vessel.Groups}
 	}
@@ -82,7 +84,7 @@ func (m *Machine) carry(stream net.Conn, channel *net.UnixConn) {
 	defer stream.Close()
 	var err error
 	if m.plan.Vessel.Stream.Kind == "socket" {
-		if stream, err = m.dialVessel(); err != nil {
+		if stream, err = m.reachVessel(); err != nil {
 			m.noteTrouble(err.Error())
 			return
 		}
@@ -112,12 +114,28 @@ func (m *Machine) order() ([]byte, error) {
 	return json.Marshal(order)
 }
 
-// dialVessel asks the engine's socket for the agent's port until there is one.
-func (m *Machine) dialVessel() (net.Conn, error) {
-	wanted := m.plan.Vessel.Stream
+// reachVessel asks the engine for a machine, where it has to be asked, and then for the agent's port until there is one.
+func (m *Machine) reachVessel() (net.Conn, error) {
+	wanted, calls := m.plan.Vessel.Stream, m.plan.Vessel.Calls
 	deadline := time.Now().Add(time.Duration(m.plan.StartTimeoutMs) * time.Millisecond)
+	if len(calls.List) > 0 {
+		control, err := m.until(deadline, func() (net.Conn, error) { return engine.Dial(filepath.Join(m.plan.Directory, calls.Socket)) })
+		if err != nil {
+			return nil, err
+		}
+		if err := engine.Ask(control, calls.List, deadline); err != nil {
+			return nil, err
+		}
+	}
+	return m.until(deadline, func() (net.Conn, error) {
+		return engine.DialPort(filepath.Join(m.plan.Directory, wanted.Path), wanted.Port)
+	})
+}
+
+// until tries to reach the engine until it does, or the machine ends.
+func (m *Machine) until(deadline time.Time, dial func() (net.Conn, error)) (net.Conn, error) {
 	for {
-		connection, err := dialPort(filepath.Join(m.plan.Directory, wanted.Path), wanted.Port)
+		connection, err := dial()
 		if err == nil || time.Now().After(deadline) {
 			return connection, err
 		}
@@ -127,26 +145,6 @@ func (m *Machine) dialVessel() (net.Conn, error) {
 		case <-time.After(socketPause):
 		}
 	}
-}
-
-func dialPort(path string, port int) (net.Conn, error) {
-	connection, err := net.DialTimeout("unix", path, time.Second)
-	if err != nil {
-		return nil, err
-	}
-	_ = connection.SetDeadline(time.Now().Add(10 * time.Second))
-	if _, err := fmt.Fprintf(connection, "CONNECT %d\n", port); err != nil {
-		connection.Close()
-		return nil, err
-	}
-	// The agent says nothing before it has heard its order, so that nothing of it is read here.
-	line, err := bufio.NewReaderSize(connection, 32).ReadString('\n')
-	if err != nil || !strings.HasPrefix(line, "OK ") {
-		connection.Close()
-		return nil, errors.Join(err, errors.New("the engine did not connect"))
-	}
-	_ = connection.SetDeadline(time.Time{})
-	return connection, nil
 }
 
 func streamPair() (near net.Conn, far *os.File, err error) {

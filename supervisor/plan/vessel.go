@@ -15,9 +15,13 @@ type Vessel struct {
 	HostID int   `json:"hostId"`
 	Groups []int `json:"groups"`
 	// Jail is the directory that the engine has as its root; empty: the engine goes into a jail of its own.
-	Jail   string `json:"jail"`
+	Jail string `json:"jail"`
+	// Own is where an engine makes its own jail, below the machine's directory.
+	Own    string `json:"own"`
 	Files  []File `json:"files"`
 	Stream Stream `json:"stream"`
+	// Calls are what the engine is asked through its API, in this order, before it has a machine.
+	Calls Calls `json:"calls"`
 	// Order is what the machine's kernel is told first, beside the time and what is random.
 	Order json.RawMessage `json:"order"`
 }
@@ -37,6 +41,20 @@ type Stream struct {
 	Port int    `json:"port"`
 }
 
+// Calls go to an engine that is started by asking it.
+type Calls struct {
+	// Socket is the engine's, below the machine's directory; empty: the engine is told all at its start.
+	Socket string `json:"socket"`
+	List   []Call `json:"list"`
+}
+
+// Call is a request of HTTP with a body of JSON.
+type Call struct {
+	Method string          `json:"method"`
+	Path   string          `json:"path"`
+	Body   json.RawMessage `json:"body"`
+}
+
 // WorkName is the directory of an engine's files, in its root.
 const WorkName = "machine"
 
@@ -49,7 +67,14 @@ func (v *Vessel) isWhole() bool {
 			return false
 		}
 	}
+	for _, call := range v.Calls.List {
+		if !slices.Contains([]string{"PUT", "PATCH"}, call.Method) || !strings.HasPrefix(call.Path, "/") || len(call.Body) == 0 {
+			return false
+		}
+	}
+	calls := len(v.Calls.List) == 0 || filepath.IsLocal(v.Calls.Socket)
+	own := v.Own == "" || v.Jail == "" && filepath.IsLocal(v.Own)
 	stream := v.Stream.Kind == "descriptor" || v.Stream.Kind == "socket" && filepath.IsLocal(v.Stream.Path) && v.Stream.Port > 0
-	return v.MemoryMiB > 0 && v.HostID > 0 && (v.Jail == "" || clean(v.Jail)) && stream && len(v.Order) > 0 && v.Order[0] == '{' &&
+	return v.MemoryMiB > 0 && v.HostID > 0 && (v.Jail == "" || clean(v.Jail)) && own && calls && stream && len(v.Order) > 0 && v.Order[0] == '{' &&
 		!slices.ContainsFunc(v.Groups, func(group int) bool { return group < 0 })
 }
