@@ -30,6 +30,8 @@ export const builtinDrivers = {
     (await import("./runc/index.ts")).runc(options),
   docker: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./docker/index.ts")).docker(engineOptions(options)),
+  firecracker: async (options: BuiltinOptions): Promise<Driver> =>
+    (await import("./firecracker/index.ts")).firecracker(options),
   qemu: async (options: BuiltinOptions): Promise<Driver> =>
     (await import("./qemu/index.ts")).qemu(options),
 } as const;
@@ -37,7 +39,13 @@ export const builtinDrivers = {
 export type BuiltinName = keyof typeof builtinDrivers;
 
 /** What `auto` tries, strongest first. The others are chosen by name: QEMU may have to emulate the processor. */
-export const autoDrivers: readonly BuiltinName[] = ["gvisor", "kata", "runc", "docker"];
+export const autoDrivers: readonly BuiltinName[] = [
+  "gvisor",
+  "firecracker",
+  "kata",
+  "runc",
+  "docker",
+];
 
 /** What the drivers of services elsewhere take, by their names. */
 export interface HostedOptions {

@@ -43,18 +43,29 @@ export interface Vessel {
   readonly remove: readonly string[];
   /** The directory that is the engine's root; empty: it goes into a jail of its own. */
   readonly jail: string;
+  /** Where an engine makes its own jail, below the machine's directory; empty: it makes none. */
+  readonly own: string;
   readonly files: readonly VesselFile[];
   /** Groups that the engine needs beside its own. */
   readonly groups: readonly number[];
   readonly stream:
     | { readonly kind: "descriptor" }
     | { readonly kind: "socket"; readonly path: string; readonly port: number };
+  /** What the engine is asked through its API, in this order, before it has a machine. `socket` is below the machine's directory. */
+  readonly calls: { readonly socket: string; readonly list: readonly EngineCall[] };
   /** The disks as the machine's kernel finds them: `serial:<name>`, or the name of a block device. Topmost layer first. */
   readonly disks: { readonly layers: readonly string[]; readonly writable: string };
   /** What the engine needs on the host beside the machine's own memory. MiB. */
   readonly overheadMiB: number;
   /** Threads of the engine. */
   readonly threads: number;
+}
+
+/** A request of HTTP with a body of JSON. */
+export interface EngineCall {
+  readonly method: "PUT" | "PATCH";
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
 }
 
 export interface VesselFile {

@@ -86,8 +86,10 @@ export function enginePlan({
       hostId: idRange.hostId,
       groups: vessel.groups,
       jail: vessel.jail,
+      own: vessel.own,
       files: vessel.files,
       stream: { path: "", port: 0, ...vessel.stream },
+      calls: vessel.calls,
       order: { layers: vessel.disks.layers, disk: vessel.disks.writable },
     },
   };

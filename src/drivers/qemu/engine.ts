@@ -68,9 +68,11 @@ async function vesselOf({ engine, jail, speed }: Found, wanted: VesselWanted): P
     pidFile: "",
     remove: [],
     jail,
+    own: "",
     files: vesselFiles(guest, state, accelerator),
     groups,
     stream: { kind: "descriptor" },
+    calls: { socket: "", list: [] },
     disks: {
       layers: guest.layers.length > 1 ? ["serial:guest", "serial:template"] : ["serial:guest"],
       writable: "serial:disk",
