@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 // Runs the conformance suite against the drivers of this host and prints docs/drivers.md from it.
 //
-//   npm run conformance [-- --driver NAME,NAME] [--state-dir DIRECTORY]
+//   npm run conformance [-- --driver NAME,NAME] [--topic NAME,NAME] [--case WORDS] [--state-dir DIRECTORY] [--page]
 //
 // The driver e2b is run against a server of this host's own, over each of its drivers. With --driver, only these run and the
-// page is left as it is.
+// page is left as it is; --topic and --case, which is part of a case's name, leave out others, and
+// --page writes the page to standard output.
 import { writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import process from "node:process";
+import process, { env } from "node:process";
 import { parseArgs } from "node:util";
 import { distribution } from "./setup/host.mjs";
 import { root } from "./setup/root.mjs";
@@ -22,9 +23,16 @@ import { withServer } from "./conformance/server.mjs";
 
 const marks = { passed: green, refused: green, "not-run": yellow, failed: red };
 
+/** What of the suite is run. In the lab, whose processors are slow, one case at a time. */
+const wanted = env.COFFERDAM_LAB === undefined ? {} : { concurrency: 1 };
+
 await program(async () => {
-  const options = { driver: { type: "string" }, "state-dir": { type: "string" } };
+  const text = { type: "string" };
+  const page = { type: "boolean", default: false };
+  const options = { driver: text, topic: text, case: text, "state-dir": text, page };
   const { values } = parseArgs({ options });
+  wanted.topics = values.topic?.split(",");
+  wanted.filter = values.case;
   await setUp({ again: "npm run conformance", stateDir: values["state-dir"] });
   const { driverNames, defaultStateDir } = await built("index.js");
   const names = values.driver?.split(",") ?? [...driverNames, "e2b"];
@@ -37,8 +45,9 @@ await program(async () => {
   );
   for (const { case: each, error } of failed)
     say(`\n${red("failed")} ${each.topic}: ${each.name}\n${error?.stack ?? error}`);
-  if (values.driver === undefined) {
-    const { driversPage } = await built("conformance/print.js");
+  const { driversPage } = await built("conformance/print.js");
+  if (values.page) process.stdout.write(driversPage(columns, hostInWords()));
+  else if (values.driver === undefined) {
     writeFileSync(join(root, "docs/drivers.md"), driversPage(columns, hostInWords()));
     say("\ndocs/drivers.md is printed");
   }
@@ -89,7 +98,7 @@ async function columnOf(name, driver, options) {
     return { driver: name, isolation, version: `absent: ${availability.reason}`, outcomes: [] };
   }
   const outcomes = [];
-  for await (const outcome of runSuite(driver, options)) {
+  for await (const outcome of runSuite(driver, { ...options, ...wanted })) {
     outcomes.push(outcome);
     sayOutcome(outcome);
   }

@@ -132,29 +132,30 @@ function share(directory, image, places) {
 }
 
 function emulate(directory, { image, memoryMiB }) {
+  const chardev = (name, file) => ["-chardev", `socket,id=${name},path=${join(directory, file)}`];
   const port = (name, number) => [
-    ...["-chardev", `socket,id=${name},path=${join(directory, name)}`],
-    ...["-device", `virtserialport,chardev=${name},nr=${number},name=lab.${name}`],
+    ...chardev(name, name),
+    "-device",
+    `virtserialport,chardev=${name},nr=${number},name=lab.${name}`,
   ];
   const boot = `console=ttyS0 quiet panic=-1 root=/dev/vda rw init=/bin/sh -- -c "${first}"`;
   const words = [
-    ...["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", cpu, "-smp", "2"],
-    ...["-m", String(memoryMiB), "-nodefaults", "-no-user-config", "-no-reboot"],
-    ...["-display", "none", "-kernel", image.kernel, "-initrd", image.initrd, "-append", boot],
-    ...["-drive", `file=${image.disk},format=raw,if=none,id=root,snapshot=on`],
-    ...["-device", "virtio-blk-pci,drive=root"],
-    ...["-object", `memory-backend-memfd,id=memory,size=${memoryMiB}M,share=on`],
-    ...["-numa", "node,memdev=memory"],
-    ...["-chardev", `socket,id=share,path=${join(directory, "share.sock")}`],
-    ...["-device", "vhost-user-fs-pci,chardev=share,tag=lab"],
-    ...["-chardev", `socket,id=console,path=${join(directory, "console")}`],
-    ...["-serial", "chardev:console", "-device", "virtio-serial-pci"],
-    ...port("stdout", 1),
-    ...port("stderr", 2),
-    ...port("result", 3),
-    ...["-device", "virtio-rng-pci"],
+    ["-M", "q35", "-accel", "tcg,thread=multi", "-cpu", cpu, "-smp", "2"],
+    ["-m", String(memoryMiB), "-nodefaults", "-no-user-config", "-no-reboot"],
+    ["-display", "none", "-kernel", image.kernel, "-initrd", image.initrd, "-append", boot],
+    ["-drive", `file=${image.disk},format=raw,if=none,id=root,snapshot=on`],
+    ["-device", "virtio-blk-pci,drive=root", "-device", "virtio-rng-pci"],
+    ["-object", `memory-backend-memfd,id=memory,size=${memoryMiB}M,share=on`],
+    ["-numa", "node,memdev=memory"],
+    chardev("share", "share.sock"),
+    ["-device", "vhost-user-fs-pci,chardev=share,tag=lab"],
+    chardev("console", "console"),
+    ["-serial", "chardev:console", "-device", "virtio-serial-pci"],
+    port("stdout", 1),
+    port("stderr", 2),
+    port("result", 3),
   ];
-  return spawn("qemu-system-x86_64", words, { stdio: ["ignore", "ignore", "pipe"] });
+  return spawn("qemu-system-x86_64", words.flat(), { stdio: ["ignore", "ignore", "pipe"] });
 }
 
 /** Sockets that QEMU connects to: two go on to this process's own streams, two are kept. */

@@ -18,6 +18,7 @@ import { Failure, must } from "../terminal/run-process.mjs";
 import { skipped, stage } from "../terminal/stage.mjs";
 
 const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+const signed = `[signed-by=${keyring}]`;
 const suite = "trixie";
 const place = join(root, "build/lab");
 /** Sparse, and in each run private: what a command writes is never kept. */
@@ -141,7 +142,6 @@ async function takeLender(tree, directory) {
 
 async function recipeArguments(tree) {
   const mirror = await debianMirror();
-  const source = (base, name) => `deb [signed-by=${keyring}] ${base} ${name} main`;
   const modules = earlyModules.map((name) => `${name}\\n`).join("");
   const initramfs = '"$1/etc/initramfs-tools';
   return [
@@ -152,7 +152,7 @@ async function recipeArguments(tree) {
     `--essential-hook=mkdir -p ${initramfs}/conf.d" && echo MODULES=list > ${initramfs}/conf.d/lab" && printf '${modules}' > ${initramfs}/modules"`,
     suite,
     tree,
-    source(mirror, suite),
-    source(mirror.replace(/\/debian$/, "/debian-security"), `${suite}-security`),
+    `deb ${signed} ${mirror} ${suite} main`,
+    `deb ${signed} ${mirror.replace(/\/debian$/, "/debian-security")} ${suite}-security main`,
   ];
 }

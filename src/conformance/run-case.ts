@@ -3,6 +3,7 @@ import { SandboxError } from "../core/errors.ts";
 import type { Case } from "./case.ts";
 import { openContext, type SuiteOptions } from "./context.ts";
 import { NotRun } from "./not-run.ts";
+import { patience } from "./patience.ts";
 
 /** What became of one case against one driver. */
 export interface Outcome {
@@ -18,7 +19,7 @@ const usualLimitMs = 60_000;
 
 /** How long a case may take. Milliseconds. */
 export function caseLimitMs(each: Case): number {
-  return each.limitMs ?? usualLimitMs;
+  return patience * (each.limitMs ?? usualLimitMs);
 }
 
 /** Why a case does not concern the driver, or undefined when it does. */

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../core/driver.ts";
 import { type ErrorCode, SandboxError } from "../core/errors.ts";
 import type { Command, Process, ProcessEnd } from "../core/process.ts";
+import { patience } from "./patience.ts";
 
 /** A finished command. */
 export interface Ran {
@@ -125,11 +126,12 @@ export async function eventually<T>(
   check: () => Promise<T | undefined>,
   limitMs = 10_000,
 ): Promise<T> {
-  const until = Date.now() + limitMs;
+  const until = Date.now() + patience * limitMs;
   for (;;) {
     const value = await check();
     if (value !== undefined) return value;
-    if (Date.now() > until) return assert.fail(`did not happen within ${limitMs} ms: ${what}`);
+    if (Date.now() > until)
+      return assert.fail(`did not happen within ${patience * limitMs} ms: ${what}`);
     await sleep(50);
   }
 }
@@ -137,8 +139,8 @@ export async function eventually<T>(
 /** Fails when the promise takes longer; used for "does not hang", never to judge speed. */
 export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
   const over = new AbortController();
-  const late = sleep(limitMs, undefined, { signal: over.signal, ref: false }).then(() =>
-    assert.fail(`hangs: ${what} took more than ${limitMs} ms`),
+  const late = sleep(patience * limitMs, undefined, { signal: over.signal, ref: false }).then(() =>
+    assert.fail(`hangs: ${what} took more than ${patience * limitMs} ms`),
   );
   late.catch(() => undefined);
   try {

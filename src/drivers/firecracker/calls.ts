@@ -20,10 +20,9 @@ export const socketName = "v.sock";
 /** Every machine has the same: none can reach another. */
 const guestCid = 3;
 
-const kernelArguments = [
-  ...["quiet", "reboot=k", "panic=-1", "random.trust_cpu=on", "audit=0", "8250.nr_uarts=0"],
-  ...["i8042.noaux", "i8042.nomux", "i8042.dumbkbd", "pci=off", "cofferdam.stream=vsock"],
-].join(" ");
+const kernelArguments =
+  "quiet reboot=k panic=-1 random.trust_cpu=on audit=0 8250.nr_uarts=0 " +
+  "i8042.noaux i8042.nomux i8042.dumbkbd pci=off cofferdam.stream=vsock";
 
 /** Makes a machine and boots it. */
 export function bootCalls(shape: MachineShape): readonly EngineCall[] {

@@ -60,7 +60,9 @@ async function vesselOf(
   };
   const filter = filterOf(options);
   const start =
-    options.start === "cold" ? cold(wanted, shape) : await saved(wanted, programs, shape, filter);
+    options.start === "cold"
+      ? cold(wanted, shape)
+      : await saved(wanted, { programs, shape, filter });
   const [topmost, template = topmost] = guest.layers;
   const files = {
     ...start.files,
@@ -109,11 +111,15 @@ function cold({ guest }: VesselWanted, shape: MachineShape): Start {
   };
 }
 
+interface Wanted {
+  readonly programs: Programs;
+  readonly shape: MachineShape;
+  readonly filter: KnownFile | undefined;
+}
+
 async function saved(
   { stateDir, guest, hostId, signal }: VesselWanted,
-  programs: Programs,
-  shape: MachineShape,
-  filter: KnownFile | undefined,
+  { programs, shape, filter }: Wanted,
 ): Promise<Start> {
   const { vmlinux, initramfs } = guest;
   const known = { vmlinux, initramfs, ...(filter && { seccomp: filter }) };

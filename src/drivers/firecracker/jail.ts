@@ -33,17 +33,16 @@ export interface JailWanted {
 /** The jailer's command line: Firecracker as a user without rights, in a root and namespaces of its own, under its seccomp filter. */
 export function jailerCommand(wanted: JailWanted): [string, ...string[]] {
   const { programs, directory, hostId, group, fileBytes, apart } = wanted;
-  return [
-    programs.jailer,
-    ...["--id", name, "--exec-file", programs.firecracker, "--chroot-base-dir", directory],
-    ...["--uid", String(hostId), "--gid", String(hostId)],
-    ...(group === undefined ? [] : ["--cgroup-version", "2", "--parent-cgroup", group]),
-    ...["--resource-limit", `fsize=${fileBytes}`, "--resource-limit", "no-file=128"],
-    ...(apart ? ["--new-pid-ns"] : []),
-    "--",
-    ...["--api-sock", apiSocket, "--level", "Error"],
-    ...(wanted.seccompFilter ? ["--seccomp-filter", work("seccomp")] : []),
+  const words = [
+    ["--id", name, "--exec-file", programs.firecracker, "--chroot-base-dir", directory],
+    ["--uid", String(hostId), "--gid", String(hostId)],
+    group === undefined ? [] : ["--cgroup-version", "2", "--parent-cgroup", group],
+    ["--resource-limit", `fsize=${fileBytes}`, "--resource-limit", "no-file=128"],
+    apart ? ["--new-pid-ns"] : [],
+    ["--", "--api-sock", apiSocket, "--level", "Error"],
+    wanted.seccompFilter ? ["--seccomp-filter", work("seccomp")] : [],
   ];
+  return [programs.jailer, ...words.flat()];
 }
 
 /** Names the first process of a machine that was put apart; the jailer writes it. */

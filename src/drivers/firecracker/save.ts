@@ -137,11 +137,9 @@ function start({ programs, directory, hostId, shape, files }: Saving): ChildProc
     apart: false,
     seccompFilter: "seccomp" in files,
   });
-  const words = [
-    ...["--pdeathsig", "KILL", "unshare", "--pid", "--net", "--ipc", "--uts"],
-    ...["--mount-proc", "--fork", "--kill-child=KILL"],
-    ...["sh", "-c", '"$@"; exit $?', "sh", ...jailer],
-  ];
+  const apart =
+    "--pdeathsig KILL unshare --pid --net --ipc --uts --mount-proc --fork --kill-child=KILL";
+  const words = [...apart.split(" "), "sh", "-c", '"$@"; exit $?', "sh", ...jailer];
   return spawn("setpriv", words, {
     env: environment,
     cwd: "/",

@@ -73,7 +73,7 @@ export async function savedState(wanted: StateWanted): Promise<SavedState> {
     signal: wanted.signal,
     whenHeld: () => undefined,
   });
-  return (await knownState(place)) ?? makeState(wanted, place);
+  return (await knownState(place)) ?? (await makeState(wanted, place));
 }
 
 function factsOf({ programs, shape, known }: StateWanted): Facts {
@@ -85,14 +85,18 @@ function factsOf({ programs, shape, known }: StateWanted): Facts {
   };
 }
 
-interface StatePlace {
+export interface StatePlace {
   readonly root: string;
   readonly path: string;
   readonly facts: Facts;
 }
 
-/** `undefined`: there is none. */
-async function knownState({ root, path, facts }: StatePlace): Promise<SavedState | undefined> {
+/** What was kept at a place, verified; `undefined`: nothing. Throws `untrusted`. */
+export async function knownState({
+  root,
+  path,
+  facts,
+}: StatePlace): Promise<SavedState | undefined> {
   const file = join(path, "page.json");
   let written: string;
   try {
