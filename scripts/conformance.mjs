@@ -27,12 +27,7 @@ const marks = { passed: green, refused: green, "not-run": yellow, failed: red };
 const wanted = env.COFFERDAM_LAB === undefined ? {} : { concurrency: 1 };
 
 await program(async () => {
-  const text = { type: "string" };
-  const page = { type: "boolean", default: false };
-  const options = { driver: text, topic: text, case: text, "state-dir": text, page };
-  const { values } = parseArgs({ options });
-  wanted.topics = values.topic?.split(",");
-  wanted.filter = values.case;
+  const values = words();
   await setUp({ again: "npm run conformance", stateDir: values["state-dir"] });
   const { driverNames, defaultStateDir } = await built("index.js");
   const names = values.driver?.split(",") ?? [...driverNames, "e2b"];
@@ -45,14 +40,30 @@ await program(async () => {
   );
   for (const { case: each, error } of failed)
     say(`\n${red("failed")} ${each.topic}: ${each.name}\n${error?.stack ?? error}`);
-  const { driversPage } = await built("conformance/print.js");
-  if (values.page) process.stdout.write(driversPage(columns, hostInWords()));
-  else if (values.driver === undefined) {
-    writeFileSync(join(root, "docs/drivers.md"), driversPage(columns, hostInWords()));
-    say("\ndocs/drivers.md is printed");
-  }
+  if (values.page || values.driver === undefined) await printPage(columns, values.page);
   return failed.length === 0 ? 0 : 1;
 });
+
+function words() {
+  const text = { type: "string" };
+  const page = { type: "boolean", default: false };
+  const options = { driver: text, topic: text, case: text, "state-dir": text, page };
+  const { values } = parseArgs({ options });
+  wanted.topics = values.topic?.split(",");
+  wanted.filter = values.case;
+  return values;
+}
+
+/** To standard output, or where it is kept. */
+async function printPage(columns, toOutput) {
+  const { driversPage } = await built("conformance/print.js");
+  const page = driversPage(columns, hostInWords());
+  if (toOutput) process.stdout.write(page);
+  else {
+    writeFileSync(join(root, "docs/drivers.md"), page);
+    say("\ndocs/drivers.md is printed");
+  }
+}
 
 /** A module of the library as it ships. */
 function built(file) {

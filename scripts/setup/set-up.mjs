@@ -25,11 +25,7 @@ export async function setUp(options = {}) {
   const { parts = "host", again, prefix = runcPrefix, stateDir, tests = new Set() } = options;
   heading("Set-up");
   if (env.COFFERDAM_LAB !== undefined) return say("as outside the lab");
-  architecture();
-  if (compareVersions(process.versions.node, wantedNode) < 0)
-    throw new Failure(
-      `Node ${wantedNode} or later is needed, and this is ${process.versions.node}.`,
-    );
+  requireComputer();
   if (parts === "host") {
     if (!isRoot) await refuseWithoutRoot(prefix, again);
     else await setUpHost(prefix);
@@ -43,6 +39,12 @@ export async function setUp(options = {}) {
   if (parts === "host") await setUpTemplates(stateDir);
   if (tests.has("postgresql")) await setUpPostgresql();
   if (tests.has("clients")) await setUpClients();
+}
+
+function requireComputer() {
+  architecture();
+  if (compareVersions(process.versions.node, wantedNode) >= 0) return;
+  throw new Failure(`Node ${wantedNode} or later is needed, and this is ${process.versions.node}.`);
 }
 
 /** Compiles the agent, the supervisor, the kernels and the library. */

@@ -25,11 +25,12 @@ async function answering(listener: RequestListener): Promise<AsyncDisposable & {
 
 test("a call is asked as it stands, and what is refused says why", async () => {
   const heard: unknown[] = [];
-  await using server = await answering(async (asked, answer) => {
-    const chunks = await asked.toArray();
-    heard.push([asked.method, asked.url, Buffer.concat(chunks).toString()]);
-    answer.statusCode = heard.length === 1 ? 204 : 400;
-    answer.end(heard.length === 1 ? "" : '{"fault_message":"no\\u0007 such\\nkernel"}');
+  await using server = await answering((asked, answer) => {
+    asked.on("data", (chunk: Buffer) => heard.push([asked.method, asked.url, chunk.toString()]));
+    asked.on("end", () => {
+      answer.statusCode = heard.length === 1 ? 204 : 400;
+      answer.end(heard.length === 1 ? "" : '{"fault_message":"no\\u0007 such\\nkernel"}');
+    });
   });
   using api = await engineApi(server.path, patience());
   await api.ask(call);

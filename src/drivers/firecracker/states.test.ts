@@ -28,8 +28,9 @@ beforeEach(async () => {
 
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
 async function writePage(changed: object): Promise<void> {
-  const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
   const digests = { memorySha256: sha256("pages"), devicesSha256: sha256("registers") };
   const page = JSON.stringify({ version: 1, facts: { ...facts, ...changed }, ...digests });
   const signature = signatureOf(page, await signingKey(join(root, "key.pem")));

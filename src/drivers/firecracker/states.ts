@@ -40,8 +40,13 @@ const factsSchema = z.strictObject({
   shape: z.string(),
   files: z.record(z.string(), z.string()),
 });
-/** All that a state depends on. */
-type Facts = z.infer<typeof factsSchema>;
+/** All that a state depends on; files by their digests. */
+interface Facts {
+  readonly firecracker: string;
+  readonly processor: string;
+  readonly shape: string;
+  readonly files: Readonly<Record<string, string>>;
+}
 
 const pageSchema = z.strictObject({
   version: z.literal(1),
