@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"cofferdam/guest/bridge"
-	"cofferdam/supervisor/engine"
 	"cofferdam/supervisor/failure"
 	"cofferdam/supervisor/filesystem"
 	"cofferdam/supervisor/handover"
+	"cofferdam/supervisor/hypervisor"
 	"cofferdam/supervisor/launch"
 	"cofferdam/supervisor/plan"
 )
@@ -119,16 +119,16 @@ func (m *Machine) reachVessel() (net.Conn, error) {
 	wanted, calls := m.plan.Vessel.Stream, m.plan.Vessel.Calls
 	deadline := time.Now().Add(time.Duration(m.plan.StartTimeoutMs) * time.Millisecond)
 	if len(calls.List) > 0 {
-		control, err := m.until(deadline, func() (net.Conn, error) { return engine.Dial(filepath.Join(m.plan.Directory, calls.Socket)) })
+		control, err := m.until(deadline, func() (net.Conn, error) { return hypervisor.Dial(filepath.Join(m.plan.Directory, calls.Socket)) })
 		if err != nil {
 			return nil, err
 		}
-		if err := engine.Ask(control, calls.List, deadline); err != nil {
+		if err := hypervisor.Ask(control, calls.List, deadline); err != nil {
 			return nil, err
 		}
 	}
 	return m.until(deadline, func() (net.Conn, error) {
-		return engine.DialPort(filepath.Join(m.plan.Directory, wanted.Path), wanted.Port)
+		return hypervisor.DialPort(filepath.Join(m.plan.Directory, wanted.Path), wanted.Port)
 	})
 }
 

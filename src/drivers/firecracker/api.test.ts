@@ -29,7 +29,7 @@ test("a call is asked as it stands, and what is refused says why", async () => {
     asked.on("data", (chunk: Buffer) => heard.push([asked.method, asked.url, chunk.toString()]));
     asked.on("end", () => {
       answer.statusCode = heard.length === 1 ? 204 : 400;
-      answer.end(heard.length === 1 ? "" : '{"fault_message":"no\\u0007 such\\nkernel"}');
+      answer.end(heard.length === 1 ? "" : '{"fault_message":"no\\u0007such\\nkernel"}');
     });
   });
   using api = await engineApi(server.path, patience());

@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, constants } from "node:fs";
 import { Agent, request } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
 import { SandboxError } from "../../core/errors.ts";
 import { cancelled, notAborted } from "../../core/validate.ts";
 import { systemCode } from "../../images/file-errors.ts";
@@ -12,6 +13,7 @@ export interface EngineApi extends Disposable {
   ask(call: EngineCall): Promise<void>;
 }
 
+const faultSchema = z.object({ fault_message: z.string() });
 const longestAnswer = 65_536;
 const pauseMs = 5;
 /** Opens what a path names, and neither reads it nor follows a link. Linux's O_PATH. */
@@ -100,10 +102,12 @@ function refusal(path: string, status: number, said: string): SandboxError {
 
 /** What an answer gives as its reason; `undefined` for one that is none of Firecracker's. */
 function faultOf(said: string): string | undefined {
-  const [, fault] = /^\{"fault_message":("(?:[^"\\]|\\.)*")\}$/s.exec(said) ?? [];
-  return fault
-    ?.slice(1, -1)
-    .replaceAll('\\"', '"')
-    .replace(/[^\x20-\x7e]+/g, " ")
-    .slice(0, 500);
+  let fault: string;
+  try {
+    fault = faultSchema.parse(JSON.parse(Buffer.from(said, "latin1").toString())).fault_message;
+  } catch (error) {
+    if (error instanceof SyntaxError || error instanceof z.ZodError) return undefined;
+    throw error;
+  }
+  return fault.replace(/[^\x20-\x7e]+/g, " ").slice(0, 500);
 }

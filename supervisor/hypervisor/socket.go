@@ -1,5 +1,5 @@
-// Package engine speaks with a program that runs a machine's kernel, through sockets in a directory that the program owns.
-package engine
+// Package hypervisor speaks with a program that runs a machine's kernel, through sockets in a directory that the program owns.
+package hypervisor
 
 import (
 	"errors"
