@@ -59,11 +59,11 @@ function fail(said, log) {
 /** Host directories that the lab sees: `[name, source, path there]`. */
 function sharedPlaces(stateDir) {
   const modules = realpathSync(join(root, "node_modules"));
-  const npm = env.npm_execpath === undefined ? [] : [dirname(dirname(env.npm_execpath))];
+  const npm = env.npm_execpath ?? realpathSync(programPath("npm"));
   return [
     ["checkout", root, root],
     ...(modules.startsWith(`${root}/`) ? [] : [["node_modules", modules, modules]]),
-    ...npm.map((path) => ["npm", path, "/opt/npm"]),
+    ["npm", dirname(dirname(npm)), "/opt/npm"],
     ...sharedState
       .map((name) => [`state-${name}`, join(stateDir, name), join(stateDir, name)])
       .filter(([, source]) => existsSync(source)),
