@@ -49,7 +49,14 @@ export class Presence implements Whereabouts {
 
   async info(): Promise<ControlInfo> {
     const control = await this.#supervisor();
-    if (control !== undefined) return this.#explained(control.info());
+    if (control !== undefined) {
+      try {
+        return await this.#explained(control.info());
+      } catch (cause) {
+        // The supervisor has just left the machine, which it has paused.
+        if (SandboxError.from(cause).code !== "conflict") throw cause;
+      }
+    }
     const info = await this.#access.resting?.info();
     if (info === undefined) throw await this.#gone();
     return info;

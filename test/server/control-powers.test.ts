@@ -262,6 +262,33 @@ for (const { name: driver, absent } of drivers)
       expect((await call(who, `DELETE /sandboxes/${id}`)).status).toBe(204);
     });
 
+    test("the end of a lifetime that keeps files alone is one pause, whoever begins it and however long programs take", async ({
+      skip,
+    }) => {
+      const who = server.now();
+      if (!(await powersOf(who, driver)).pauseKeeps.includes("files")) skip("it keeps no files");
+      const body = { ...wish, driver, autoPause: true, autoPauseMemory: false, timeout: 4 };
+      const id = idIn((await call(who, "POST /cofferdam/v1/sandboxes", body)).body);
+      const at = ["--server", who.url, "--api-key-file", join(stateDir, "server/first-key")];
+      const deaf = "trap '' TERM; while :; do sleep 1; done";
+      const words = [
+        ...at,
+        "exec",
+        id,
+        "--",
+        "sh",
+        "-c",
+        `nohup sh -c "${deaf}" >/dev/null 2>&1 &`,
+      ];
+      expect(await cofferdam(words, { isAfar: true })).toMatchObject({ code: 0 });
+      await expect
+        .poll(async () => stateOf(who, id), { timeout: 30_000 })
+        .toMatchObject({ state: "paused" });
+      const told = server.now().lines.filter((line) => line.includes(id));
+      expect(told.filter((line) => line.includes("could not be paused")).join("\n")).toBe("");
+      expect((await call(who, `DELETE /sandboxes/${id}`)).status).toBe(204);
+    });
+
     test("pauses and resumptions stand in the audit log", async ({ skip }) => {
       unlessPauses(skip);
       const who = server.now();

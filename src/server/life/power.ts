@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine, MachineInfo, Power } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { Kept } from "../../core/kept.ts";
@@ -59,11 +60,22 @@ async function pause(parts: Parts, sandbox: LiveSandbox, { record, kept }: Pausi
   try {
     await power.pause(kept);
   } catch (cause) {
+    if (SandboxError.from(cause).code === "conflict") await pausedByItself(sandbox);
     const after = await settle(parts, sandbox);
     if (after.state !== "paused") throw cause;
     return;
   }
   await settle(parts, sandbox);
+}
+
+/** How long a pause that somebody else has begun may take. Milliseconds. */
+const othersPauseMs = 30_000;
+const lookEveryMs = 50;
+
+/** Waits for the pause that this one came too late for: at the end of a lifetime the machine's own supervisor begins one. */
+async function pausedByItself({ machine }: LiveSandbox): Promise<void> {
+  const until = Date.now() + othersPauseMs;
+  while (Date.now() < until && (await infoOf(machine)).state !== "paused") await sleep(lookEveryMs);
 }
 
 export interface Resumption {
