@@ -323,8 +323,9 @@ async function sweepLost({ drivers, log }: LifeParts, name: string): Promise<voi
   }
 }
 
-async function sweep({ drivers }: LifeParts): Promise<void> {
-  for (const driver of drivers.values()) await driver.sweep();
+/** One driver that cannot, as its engine is not there, keeps no other from it. */
+async function sweep(parts: LifeParts): Promise<void> {
+  for (const name of parts.drivers.keys()) await sweepLost(parts, name);
 }
 
 /** Runs the work once, later; what fails is logged. */
