@@ -108,8 +108,10 @@ async function columnOf(name, driver, options) {
     say(`${yellow("absent")} ${availability.reason}\n${availability.mend}`);
     return { driver: name, isolation, version: `absent: ${availability.reason}`, outcomes: [] };
   }
+  const { patienceWith } = await built("conformance/patience.js");
+  const patience = patienceWith(availability);
   const outcomes = [];
-  for await (const outcome of runSuite(driver, { ...options, ...wanted })) {
+  for await (const outcome of runSuite(driver, { ...options, ...wanted, patience })) {
     outcomes.push(outcome);
     sayOutcome(outcome);
   }

@@ -29,11 +29,12 @@ export async function withTemplateRoot(work) {
   }
 }
 
-/** Gives `work` a state directory with the host's templates and nothing else, gone afterwards. */
+/** Gives `work` a state directory with the host's templates and guest kernels and nothing else, gone afterwards. */
 export async function withStateDir(work) {
   const { defaultStateDir } = await built("index.js");
   const directory = mkdtempSync(join(tmpdir(), "cofferdam-gate-state-"));
-  symlinkSync(join(defaultStateDir, "templates"), join(directory, "templates"));
+  for (const name of ["templates", "kernels"])
+    symlinkSync(join(defaultStateDir, name), join(directory, name));
   try {
     return await work(directory);
   } finally {

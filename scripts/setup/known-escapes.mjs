@@ -9,6 +9,9 @@ const known = JSON.parse(readFileSync(listFile, "utf8"));
 /** The oldest gVisor that the driver takes, as `20240729.0`. */
 export const oldestGvisor = known.gvisor.minimum.version;
 
+/** The oldest QEMU that the driver takes, as `8.2.0`. */
+export const oldestQemu = known.qemu.minimum.version;
+
 /** Whether a runC, by the version that it prints, has a known escape. One that cannot be read counts as if. */
 export function runcHasKnownEscape(version) {
   const parsed = parse(version);

@@ -10,7 +10,14 @@ import { installPackages, packagesAreInstalled } from "./node-packages.mjs";
 import { root } from "./root.mjs";
 import { runcPrefix } from "./runtimes.mjs";
 import { missingInWords, missingOfHost, setUpHost } from "./system.mjs";
-import { buildTemplate, builtinTemplates, missingTemplates } from "./templates.mjs";
+import { hasMicrovms } from "./qemu.mjs";
+import {
+  buildTemplate,
+  builtinTemplates,
+  fetchKernel,
+  guestKernels,
+  missingTemplates,
+} from "./templates.mjs";
 import { setUpClients, setUpPostgresql } from "./test-clients.mjs";
 
 const wantedNode = "20.19";
@@ -36,7 +43,7 @@ export async function setUp(options = {}) {
   });
   if (parts === "packages") return;
   await build();
-  if (parts === "host") await setUpTemplates(stateDir);
+  if (parts === "host") await setUpImages(stateDir);
   if (tests.has("postgresql")) await setUpPostgresql();
   if (tests.has("clients")) await setUpClients();
 }
@@ -76,6 +83,19 @@ async function setUpTemplates(stateDir) {
       return "from Debian packages";
     });
   }
+}
+
+async function setUpImages(stateDir) {
+  await setUpTemplates(stateDir);
+  if (hasMicrovms) await setUpKernel(stateDir);
+}
+
+async function setUpKernel(stateDir) {
+  await stage("guest kernel", async (detail) => {
+    const [present] = await guestKernels(stateDir);
+    if (present !== undefined) return skipped(present.kernel);
+    return fetchKernel({ stateDir, detail });
+  });
 }
 
 async function refuseWithoutRoot(prefix, again) {

@@ -5,6 +5,7 @@ import { stage, skipped } from "../terminal/stage.mjs";
 import { fromDebian, hostCandidate, installFiles, installFromHost } from "./apt.mjs";
 import { findGo, wantedGo } from "./go.mjs";
 import { distribution, hasApt, programPath } from "./host.mjs";
+import { goodQemu, hasMicrovms, isGoodQemuPackage, wantedQemu } from "./qemu.mjs";
 import { goodRunc, goodRunsc, installRunc, isGoodRunscPackage, wantedRunsc } from "./runtimes.mjs";
 
 const backports = { bookworm: "bookworm-backports" };
@@ -18,6 +19,7 @@ export async function missingOfHost(prefix) {
   const wanted = [
     ["mmdebstrap", programPath("mmdebstrap") !== undefined],
     ["e2fsprogs", programPath("mkfs.ext4") !== undefined],
+    ["erofs-utils", programPath("mkfs.erofs") !== undefined],
     ["debian-archive-keyring", existsSync("/usr/share/keyrings/debian-archive-keyring.gpg")],
     ["python3", programPath("python3") !== undefined],
     ["ca-certificates", existsSync("/etc/ssl/certs/ca-certificates.crt")],
@@ -27,16 +29,18 @@ export async function missingOfHost(prefix) {
     packages: wanted.filter(([, there]) => !there).map(([name]) => name),
     runsc: (await goodRunsc()) === undefined,
     runc: runc === undefined,
+    qemu: hasMicrovms && (await goodQemu()) === undefined,
     go: (await findGo()) === undefined,
   };
 }
 
 /** What is missing, in words; empty when nothing is. */
-export function missingInWords({ packages, runsc, runc, go }) {
+export function missingInWords({ packages, runsc, runc, qemu, go }) {
   return [
     ...packages,
     ...(runsc ? [`gVisor's runsc of ${wantedRunsc} or later`] : []),
     ...(runc ? ["a runC without known escapes"] : []),
+    ...(qemu ? [`QEMU ${wantedQemu} or later`] : []),
     ...(go ? [`Go ${wantedGo} or later`] : []),
   ];
 }
@@ -69,10 +73,12 @@ async function installRuntimes(missing, { prefix, detail }) {
     runsc: missing.runsc && (await runscSource()),
     go: missing.go && (await goSource()),
     runc: missing.runc && nextRelease,
+    qemu: missing.qemu && (await qemuSource()),
   };
   const fromHost = [
     ...(plan.runsc === "host" ? ["runsc"] : []),
     ...(plan.go === "host" ? [`golang-${wantedGo}-go`] : []),
+    ...(plan.qemu === "host" ? ["qemu-system-x86"] : []),
   ];
   if (fromHost.length > 0) await installFromHost(fromHost, detail);
   const suites = Object.values(plan).filter((suite) => suite !== false && suite !== "host");
@@ -82,6 +88,8 @@ async function installRuntimes(missing, { prefix, detail }) {
         await installFiles(await download(["runsc"], plan.runsc), detail);
       if (suites.includes(plan.go))
         await installFiles(await download(goPackages(), plan.go), detail);
+      if (suites.includes(plan.qemu))
+        await installFiles(await download(qemuPackages, plan.qemu), detail);
       if (plan.runc !== false)
         await installRunc(await download(["runc", "libc6", "libseccomp2"], plan.runc), prefix);
     });
@@ -92,6 +100,15 @@ async function installRuntimes(missing, { prefix, detail }) {
 
 function goPackages() {
   return [`golang-${wantedGo}-src`, `golang-${wantedGo}-go`];
+}
+
+/** QEMU, and what of its own it takes in no older version. */
+const qemuPackages = ["qemu-system-x86", "qemu-system-common", "qemu-system-data", "seabios"];
+
+/** The host's own sources where they have a QEMU that is new enough; else a suite of Debian's archive. */
+async function qemuSource() {
+  if (isGoodQemuPackage(await hostCandidate("qemu-system-x86"))) return "host";
+  return backports[distribution().codename] ?? stableRelease;
 }
 
 /** The host's own sources where they have a runsc that is new enough; else a suite of Debian's archive. */

@@ -1,4 +1,4 @@
-// The built-in templates, built by the command line that set-up has compiled.
+// The built-in templates and the guest kernel, made by the command line that set-up has compiled.
 import { join } from "node:path";
 import process from "node:process";
 import { isTerminal } from "../terminal/paint.mjs";
@@ -22,6 +22,24 @@ export async function buildTemplate(name, { stateDir, detail }) {
   const percent = isTerminal ? "" : / \(\d+ %\)$/;
   const onLine = (line) => detail(line.replace(`${name}: `, "").replace(percent, ""));
   await must(command, { onLine });
+}
+
+/** The guest kernels that are here. */
+export async function guestKernels(stateDir) {
+  const { stdout } = await must([...commandLine, ...place(stateDir), "kernel", "ls", "--json"]);
+  return JSON.parse(stdout);
+}
+
+/** Fetches the newest guest kernel and resolves with its version. */
+export async function fetchKernel({ stateDir, detail }) {
+  const command = [...commandLine, ...place(stateDir), "kernel", "update", "--json"];
+  const printed = [];
+  const onLine = (line, stream) => {
+    if (stream === "stdout") printed.push(line);
+    else detail(line.replace("kernel: ", ""));
+  };
+  await must(command, { onLine });
+  return JSON.parse(printed.join("\n")).kernel;
 }
 
 function place(stateDir) {

@@ -12,6 +12,8 @@ export interface MachineEvent {
   readonly template: string | null;
   /** `ok`, an error code, or why it ended. */
   readonly result: string;
+  /** Version of the machine's own kernel, where it has one; told when it is made or opened. */
+  readonly kernel?: string;
 }
 
 /** Where events go. */
@@ -42,7 +44,8 @@ export function recorded(driver: Driver, sink: RecordSink): Driver {
       const event = { ...about, action: "machine.create" } as const;
       const machine = await noted(() => driver.create(spec, signal), { sink, event });
       try {
-        await sink.record({ ...event, machineId: machine.id, result: "ok" });
+        const made = { ...event, machineId: machine.id, ...kernelOf(machine) };
+        await sink.record({ ...made, result: "ok" });
       } catch (cause) {
         await machine[Symbol.asyncDispose]();
         throw cause;
@@ -53,10 +56,14 @@ export function recorded(driver: Driver, sink: RecordSink): Driver {
       const about = { driver: driver.name, template: null };
       const event = { ...about, action: "machine.open", machineId: id } as const;
       const machine = await noted(() => driver.open(id), { sink, event });
-      await sink.record({ ...event, result: "ok" });
+      await sink.record({ ...event, ...kernelOf(machine), result: "ok" });
       return watched(machine, { sink, about });
     },
   };
+}
+
+function kernelOf({ kernel }: Machine): Pick<MachineEvent, "kernel"> {
+  return kernel === undefined ? {} : { kernel };
 }
 
 interface Watch {
@@ -90,6 +97,7 @@ function watched(machine: Machine, watch: Watch): Machine {
   );
   return {
     id: machine.id,
+    kernel: machine.kernel,
     files: machine.files,
     spawn: (command, signal) => machine.spawn(command, signal),
     processes: () => machine.processes(),
@@ -164,7 +172,7 @@ async function kill(machine: Machine, { sink, about }: Watch): Promise<void> {
 /** Events of machines as entries of the audit log, of nobody in particular: who asked stands in the request's own entry. */
 export function auditSink(log: AuditLog, lost: RecordSink["lost"]): RecordSink {
   return {
-    record: async ({ action, driver, machineId, template, result }) => {
+    record: async ({ action, driver, machineId, template, result, kernel }) => {
       await log.append({
         tenantId: null,
         actor: "server",
@@ -172,7 +180,11 @@ export function auditSink(log: AuditLog, lost: RecordSink["lost"]): RecordSink {
         sandboxId: machineId,
         from: null,
         result,
-        details: { driver, ...(template === null ? {} : { template }) },
+        details: {
+          driver,
+          ...(template === null ? {} : { template }),
+          ...(kernel === undefined ? {} : { kernel }),
+        },
       });
     },
     lost,

@@ -38,6 +38,7 @@ function servedMachine(place: Place): Machine {
   const files = downloads(way, line);
   return {
     id: place.id,
+    kernel: undefined,
     files: guestFiles({ transport: http, downloads: files }),
     code: guestCode(codeHttp),
     spawn: (command, signal) => startProcess(http, command, signal),

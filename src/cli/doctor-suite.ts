@@ -2,6 +2,7 @@ import type { Driver } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import type { Topic } from "../conformance/case.ts";
 import type { Outcome } from "../conformance/run-case.ts";
+import { patienceWith } from "../conformance/patience.ts";
 import { runSuite } from "../conformance/run-suite.ts";
 import { cases } from "../conformance/cases.ts";
 import type { LocalHost } from "./assemble.ts";
@@ -49,7 +50,7 @@ export async function conformance(host: LocalHost, suite: Suite): Promise<number
         mend: availability.mend,
       },
     );
-  const outcomes = await allOutcomes(host, suite);
+  const outcomes = await allOutcomes(host, suite, patienceWith(availability));
   if (outcomes.length === 0)
     throw new SandboxError("not-found", "no case has such a name", {
       field: "filter",
@@ -64,6 +65,7 @@ export async function conformance(host: LocalHost, suite: Suite): Promise<number
 async function allOutcomes(
   host: LocalHost,
   { context, driver, flags }: Suite,
+  patience: number,
 ): Promise<readonly Outcome[]> {
   const { terminal, interruption } = context;
   const outcomes: Outcome[] = [];
@@ -74,6 +76,7 @@ async function allOutcomes(
   try {
     const run = runSuite(driver, {
       ...(host.isElsewhere(driver.name) ? {} : { stateDir: host.stateDir }),
+      patience,
       otherProcess: host.recipe(driver.name),
       ...(flags.topic === undefined ? {} : { topics: flags.topic }),
       ...(flags.filter === undefined ? {} : { filter: flags.filter }),

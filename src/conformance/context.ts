@@ -17,6 +17,8 @@ export interface SuiteOptions {
   readonly stateDir?: string;
   /** What stands between a machine and its host's kernel, where the driver only knows that others host it. */
   readonly isolation?: Isolation;
+  /** How many times as long as elsewhere a case may take; default 1. */
+  readonly patience?: number;
   /** How another process of this host gets the same driver; undefined: cases that need one are not run. */
   readonly otherProcess?: ProcessRecipe;
 }

@@ -4,6 +4,7 @@ import type { Machine } from "../core/driver.ts";
 import { SandboxError } from "../core/errors.ts";
 import { type Case, topic } from "./case.ts";
 import { codeMachine, evaluate, kernels, value } from "./evaluate.ts";
+import { patient } from "./patience.ts";
 import { eventually, output, refused, refusedField, run, within } from "./run.ts";
 
 const limitMs = 120_000;
@@ -85,7 +86,7 @@ export const contextCases: readonly Case[] = topic("code", [
         const endlessRun = evaluate(machine, {
           code: endless[language],
           language,
-          timeoutMs: 1500,
+          timeoutMs: patient(1500),
         });
         await refused(within(language, 30_000, endlessRun), "timed-out");
         assert.equal(await within(language, 30_000, mark(machine, language)), "kept", language);
@@ -234,7 +235,7 @@ export const contextCases: readonly Case[] = topic("code", [
     async check(context) {
       const machine = await codeMachine(context);
       const code = "import subprocess\nsubprocess.run(['sleep', '987'])";
-      await refused(evaluate(machine, { code, timeoutMs: 1000 }), "timed-out");
+      await refused(evaluate(machine, { code, timeoutMs: patient(1000) }), "timed-out");
       await eventually("the program is gone", async () => {
         const ran = await run(
           machine,

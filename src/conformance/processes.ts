@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Case, topic } from "./case.ts";
+import { patient } from "./patience.ts";
 import {
   eventually,
   finish,
@@ -53,7 +54,7 @@ interface Tree {
 async function tree(machine: Machine, timeoutMs?: number, signal?: AbortSignal): Promise<Tree> {
   const argv = ["python3", "-c", daemonMaker] as const;
   const process = await machine.spawn(
-    timeoutMs === undefined ? { argv } : { argv, timeoutMs },
+    timeoutMs === undefined ? { argv } : { argv, timeoutMs: patient(timeoutMs) },
     signal,
   );
   const rest = process.output[Symbol.asyncIterator]();
@@ -152,7 +153,7 @@ export const processCases: readonly Case[] = topic("exec", [
     async check({ create }) {
       const machine = await create();
       const reasons = await Promise.all([
-        run(machine, "sleep 1000", { timeoutMs: 300 }).then((ran) => ran.end.reason),
+        run(machine, "sleep 1000", { timeoutMs: patient(300) }).then((ran) => ran.end.reason),
         start(machine, ["sleep", "1000"]).then(async (process) => {
           await process.kill();
           return (await process.end).reason;

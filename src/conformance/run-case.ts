@@ -3,7 +3,7 @@ import { SandboxError } from "../core/errors.ts";
 import type { Case } from "./case.ts";
 import { openContext, type SuiteOptions } from "./context.ts";
 import { NotRun } from "./not-run.ts";
-import { patience } from "./patience.ts";
+import { hostPatience, withPatience } from "./patience.ts";
 
 /** What became of one case against one driver. */
 export interface Outcome {
@@ -19,7 +19,7 @@ const usualLimitMs = 60_000;
 
 /** How long a case may take. Milliseconds. */
 export function caseLimitMs(each: Case): number {
-  return patience * (each.limitMs ?? usualLimitMs);
+  return hostPatience * (each.limitMs ?? usualLimitMs);
 }
 
 /** Why a case does not concern the driver, or undefined when it does. */
@@ -53,7 +53,8 @@ export async function runCase(driver: Driver, each: Case, options: SuiteOptions)
 }
 
 async function checkOnce(driver: Driver, each: Case, options: SuiteOptions): Promise<void> {
-  const limitMs = caseLimitMs(each);
+  const { patience = 1 } = options;
+  const limitMs = caseLimitMs(each) * patience;
   const over = new AbortController();
   await using open = openContext(driver, options, over.signal);
   let timer: NodeJS.Timeout | undefined;
@@ -64,7 +65,7 @@ async function checkOnce(driver: Driver, each: Case, options: SuiteOptions): Pro
     }, limitMs);
   });
   try {
-    await Promise.race([each.check(open.context), late]);
+    await Promise.race([withPatience(patience, () => each.check(open.context)), late]);
   } finally {
     clearTimeout(timer);
   }

@@ -3,8 +3,8 @@ import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Machine } from "../core/driver.ts";
 import { type ErrorCode, SandboxError } from "../core/errors.ts";
+import { patient } from "./patience.ts";
 import type { Command, Process, ProcessEnd } from "../core/process.ts";
-import { patience } from "./patience.ts";
 
 /** A finished command. */
 export interface Ran {
@@ -126,12 +126,12 @@ export async function eventually<T>(
   check: () => Promise<T | undefined>,
   limitMs = 10_000,
 ): Promise<T> {
-  const until = Date.now() + patience * limitMs;
+  const until = Date.now() + patient(limitMs);
   for (;;) {
     const value = await check();
     if (value !== undefined) return value;
     if (Date.now() > until)
-      return assert.fail(`did not happen within ${patience * limitMs} ms: ${what}`);
+      return assert.fail(`did not happen within ${patient(limitMs)} ms: ${what}`);
     await sleep(50);
   }
 }
@@ -139,8 +139,8 @@ export async function eventually<T>(
 /** Fails when the promise takes longer; used for "does not hang", never to judge speed. */
 export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
   const over = new AbortController();
-  const late = sleep(patience * limitMs, undefined, { signal: over.signal, ref: false }).then(() =>
-    assert.fail(`hangs: ${what} took more than ${patience * limitMs} ms`),
+  const late = sleep(patient(limitMs), undefined, { signal: over.signal, ref: false }).then(() =>
+    assert.fail(`hangs: ${what} took more than ${patient(limitMs)} ms`),
   );
   late.catch(() => undefined);
   try {

@@ -13,7 +13,13 @@ export type Isolation = "none" | "container" | "syscall" | "vm" | "hosted";
 
 /** Whether this host can use a driver now. */
 export type Availability =
-  | { readonly ok: true; readonly version: string; readonly notes: readonly string[] }
+  | {
+      readonly ok: true;
+      readonly version: string;
+      readonly notes: readonly string[];
+      /** Its machines run on processors that software emulates: slow, and no boundary of security. */
+      readonly emulated?: boolean;
+    }
   | { readonly ok: false; readonly reason: string; readonly mend: string };
 
 /** A way of making machines. */
@@ -41,6 +47,8 @@ export interface MachineInfo {
   readonly driver: string;
   /** The driver behind a service that is one itself; absent where there is none, or it is not told. */
   readonly behind?: string;
+  /** Version of the kernel that the machine booted; absent where it shares its host's, or it is not told. */
+  readonly kernel?: string;
   readonly template: string;
   readonly state: "running" | "paused";
   /** Whether its memory is this host's to give: it runs here, or is paused and its memory stays where it is. */
@@ -83,6 +91,8 @@ export type EndReason =
 /** One isolated computer. Everything friendlier is built on this, once, in core. */
 export interface Machine extends AsyncDisposable {
   readonly id: string;
+  /** Version of the kernel that it booted; `undefined`: it shares its host's, or it is not told. */
+  readonly kernel: string | undefined;
   readonly files: Files;
   /** Starts a process. `signal` ends the whole tree of it. */
   spawn(command: Command, signal?: AbortSignal): Promise<Process>;

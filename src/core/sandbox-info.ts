@@ -10,6 +10,8 @@ export interface SandboxInfo {
   readonly driver: string;
   /** The driver behind the service, where that tells it. */
   readonly behind?: string;
+  /** Version of its own kernel, where it has one. */
+  readonly kernel?: string;
   readonly state: "running" | "paused";
   readonly metadata: Readonly<Record<string, string>>;
   readonly startedAt: Date;
@@ -46,6 +48,7 @@ export function sandboxInfo(machine: MachineInfo): SandboxInfo {
     name: machine.template,
     driver: machine.driver,
     ...(machine.behind === undefined ? {} : { behind: machine.behind }),
+    ...(machine.kernel === undefined ? {} : { kernel: machine.kernel }),
     state: machine.state,
     metadata: machine.metadata,
     startedAt: machine.startedAt,

@@ -60,6 +60,8 @@ export interface MachineAccess {
   readonly driver: string;
   readonly template: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** Version of the machine's own kernel; `undefined`: it shares the host's. */
+  readonly kernel?: string | undefined;
   readonly resources: Resources;
   /** Whether this process is the owner, so that the machine ends with it unless it is detached. */
   readonly own: boolean;

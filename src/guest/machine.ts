@@ -42,6 +42,7 @@ function machineOver(access: MachineAccess, presence: Presence): Machine {
   const dispose = once(() => end(access, presence, close));
   return {
     id,
+    kernel: access.kernel,
     files: guestFiles({ transport: http, downloads: files }),
     spawn: (command, signal) => startProcess(http, command, signal),
     processes: () => listProcesses(http),
@@ -108,6 +109,7 @@ function machineInfo(access: MachineAccess, told: ControlInfo): MachineInfo {
   return {
     id: access.id,
     driver: access.driver,
+    ...(access.kernel === undefined ? {} : { kernel: access.kernel }),
     template: access.template,
     state: told.state,
     holdsMemory: told.supervisorPid !== 0,

@@ -3,6 +3,7 @@ import type { Driver } from "../../src/core/driver.ts";
 import type { Case } from "../../src/conformance/case.ts";
 import { cases } from "../../src/conformance/cases.ts";
 import type { SuiteOptions } from "../../src/conformance/context.ts";
+import { patienceWith } from "../../src/conformance/patience.ts";
 import { hostView } from "../../src/conformance/host.ts";
 import { caseLimitMs, lacking, runCase } from "../../src/conformance/run-case.ts";
 
@@ -27,6 +28,7 @@ export async function conformance(subject: Subject): Promise<void> {
   const available = await driver.probe();
   if (!available.ok && required.has(driver.name))
     throw new Error(`${driver.name} is required here but absent: ${available.reason}`);
+  const patience = patienceWith(available);
   const heading = available.ok ? title : `${title} (absent: ${available.reason})`;
 
   const declare = (each: Case): void => {
@@ -34,10 +36,10 @@ export async function conformance(subject: Subject): Promise<void> {
     const runner = each.alone === true ? test : test.concurrent;
     runner(
       `${each.topic}: ${each.name}`,
-      { timeout: caseLimitMs(each) + 60_000 },
+      { timeout: caseLimitMs(each) * patience + 60_000 },
       async ({ skip }) => {
         if (lacks !== undefined) skip(`not run: ${lacks}`);
-        const outcome = await runCase(driver, each, options);
+        const outcome = await runCase(driver, each, { ...options, patience });
         if (outcome.status === "not-run" || outcome.status === "refused")
           skip(`${outcome.status}: ${outcome.reason}`);
         if (each.name in known)

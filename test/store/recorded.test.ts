@@ -8,7 +8,7 @@ import type { Driver } from "../../src/core/driver.ts";
 import { SandboxError } from "../../src/core/errors.ts";
 import { defaultLease, defaultResources } from "../../src/core/options.ts";
 import type { SandboxSpec } from "../../src/core/spec.ts";
-import { builtinDrivers } from "../../src/drivers/builtin.ts";
+import { autoDrivers, builtinDrivers } from "../../src/drivers/builtin.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { refusalOf } from "../support/refusals.ts";
 
@@ -43,8 +43,8 @@ async function eventsOf(machineId: string): Promise<readonly (readonly [string, 
   return records.toReversed().map(({ action, result }) => [action, result]);
 }
 
-for (const [name, make] of Object.entries(builtinDrivers)) {
-  const inner = await make({ stateDir });
+for (const name of autoDrivers) {
+  const inner = await builtinDrivers[name]({ stateDir });
   const available = await inner.probe();
   const absent = available.ok ? undefined : available.reason;
   const lost: MachineEvent[] = [];

@@ -35,6 +35,7 @@ export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper
   const { capabilities, openPort, takeSnapshot } = service;
   return {
     id,
+    kernel: undefined,
     files: guestFiles({ transport: http, downloads: files }),
     spawn: (command, signal) => startProcess(http, command, signal),
     processes: () => listProcesses(http),

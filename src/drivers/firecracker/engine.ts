@@ -42,6 +42,7 @@ async function findEngine(options: FirecrackerOptions): Promise<FoundEngine> {
   return {
     version: programs.version,
     notes: [programs.firecracker, programs.jailer],
+    emulated: false,
     vessel: (wanted) => vesselOf(options, programs, wanted),
   };
 }

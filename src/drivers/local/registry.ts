@@ -59,9 +59,11 @@ export async function* listMachines({ driver, stateDir }: Registry): AsyncGenera
 }
 
 function machineInfo(id: string, facts: MachineFacts, told: ControlInfo): MachineInfo {
-  const { driver, template, metadata, resources } = facts;
+  const { driver, template, metadata, resources, kernel } = facts;
   const { supervisorPid, detached: _, ...lease } = told;
-  return { id, driver, template, metadata, resources, holdsMemory: supervisorPid !== 0, ...lease };
+  const own = kernel === undefined ? {} : { kernel };
+  const holdsMemory = supervisorPid !== 0;
+  return { id, driver, template, metadata, resources, ...own, holdsMemory, ...lease };
 }
 
 /** One whose page was damaged can be opened and ended, and has nothing to show. */

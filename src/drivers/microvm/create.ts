@@ -81,13 +81,14 @@ export function accessOf(
   facts: MachineFacts & { readonly own: boolean },
 ): MachineAccess {
   const { id, stateDir } = places;
-  const { driver, template, metadata, resources, templateEnvs, own } = facts;
+  const { driver, template, metadata, resources, templateEnvs, kernel, own } = facts;
   return {
     id,
     driver,
     template,
     metadata,
     resources,
+    kernel,
     own,
     code: true,
     keeps: engine.keeps,

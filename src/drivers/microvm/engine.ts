@@ -20,6 +20,8 @@ export interface FoundEngine {
   readonly version: string;
   /** What the probe says beside the version. */
   readonly notes: readonly string[];
+  /** Whether software emulates the processors. */
+  readonly emulated: boolean;
   /** How one machine is started. May make what later ones start from. Aborting undoes what was begun. */
   vessel(wanted: VesselWanted): Promise<Vessel>;
 }

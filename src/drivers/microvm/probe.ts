@@ -26,7 +26,8 @@ export async function probeEngine(engine: Engine, stateDir: string): Promise<Ava
     await using machine = await createMachine(creation);
     if (!(await machine.isRunning()))
       throw new SandboxError("internal", "its agent does not answer");
-    return { ok: true, version: found.version, notes: found.notes };
+    const { version, notes, emulated } = found;
+    return { ok: true, version, notes, emulated };
   } catch (cause) {
     const { message, mend } = SandboxError.from(cause, "the probe failed");
     return { ok: false, reason: message, mend: mend ?? "see cofferdam doctor" };

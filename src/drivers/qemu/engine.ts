@@ -43,6 +43,7 @@ async function findEngine(stateDir: string): Promise<FoundEngine> {
   return {
     version: engine.version,
     notes: [engine.path, ...emulated],
+    emulated: accelerator === "tcg",
     vessel: (wanted) => vesselOf({ engine, jail, speed }, wanted),
   };
 }
