@@ -1,11 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { env } from "node:process";
 import type { Availability } from "../core/driver.ts";
 
 /**
  * By what the suite's time limits are multiplied, from `COFFERDAM_PATIENCE`; 1 unless a host is far slower than a computer, as an
  * emulated one. Limits say that something does not hang; none judges speed.
  */
-export const hostPatience: number = factor(process.env["COFFERDAM_PATIENCE"] ?? "1");
+export const hostPatience: number = factor(env["COFFERDAM_PATIENCE"] ?? "1");
 
 /** The same for machines on processors that are emulated. */
 const emulatedPatience = 8;
