@@ -128,8 +128,9 @@ function watchedPower(machineId: string, power: Power, watch: Watch): Power {
 
 function watchedSnapshots(machineId: string, snapshots: Snapshots, watch: Watch): Snapshots {
   return {
-    take: (name) =>
-      doing(() => snapshots.take(name), { action: "machine.snapshot", machineId, watch }),
+    keeps: snapshots.keeps,
+    take: (name, kept) =>
+      doing(() => snapshots.take(name, kept), { action: "machine.snapshot", machineId, watch }),
   };
 }
 

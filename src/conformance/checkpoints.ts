@@ -142,6 +142,8 @@ while True:
         "it writes",
         async () => (await output(machine, "cat /home/user/seen || true")) === "kept" || undefined,
       );
+      if (machine.snapshots?.keeps.includes("memory") === true)
+        await refused(machine.snapshots.take(`never-${machine.id}`, "memory"), "unsupported");
       await power.pause("memory");
       assert.equal((await machine.info()).state, "paused");
       await power.resume(lifetimeMs);

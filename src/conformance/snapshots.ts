@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { appendFile, readdir } from "node:fs/promises";
+import { join } from "node:path";
 import type { Machine, SnapshotInfo, SnapshotShelf } from "../core/driver.ts";
+import type { Kept } from "../core/kept.ts";
 import { type Case, topic } from "./case.ts";
 import type { Context } from "./context.ts";
+import { codeMachine, value } from "./evaluate.ts";
 import { output, refused, start } from "./run.ts";
 
 function shelfOf(context: Context): SnapshotShelf {
@@ -12,10 +16,10 @@ function shelfOf(context: Context): SnapshotShelf {
 }
 
 /** A snapshot that is gone when the case is over. */
-async function taken(context: Context, machine: Machine): Promise<SnapshotInfo> {
+async function taken(context: Context, machine: Machine, kept?: Kept): Promise<SnapshotInfo> {
   const name = `conformance-${randomBytes(8).toString("hex")}`;
   assert.ok(machine.snapshots, "the driver lists the capability, so the machine has it");
-  const info = await machine.snapshots.take(name);
+  const info = await machine.snapshots.take(name, kept);
   assert.equal(info.name, name);
   context.track({
     async [Symbol.asyncDispose]() {
@@ -23,6 +27,11 @@ async function taken(context: Context, machine: Machine): Promise<SnapshotInfo> 
     },
   });
   return info;
+}
+
+/** Skips the case where snapshots keep files alone. */
+function requireMemory(context: Context, { snapshots }: Machine): void {
+  if (snapshots?.keeps.includes("memory") !== true) context.skip("its snapshots keep no memory");
 }
 
 async function isListed(context: Context, name: string): Promise<boolean> {
@@ -125,6 +134,53 @@ export const snapshotCases: readonly Case[] = topic("power", [
       assert.equal(resources.memoryMiB, 256);
       const { diskTotalBytes } = await clone.metrics();
       assert.ok(diskTotalBytes <= 64 * 1_048_576);
+    },
+  },
+  {
+    name: "machines made from a snapshot with memory go on with its processes and kernels, each on its own",
+    needs: "snapshot",
+    async check(context) {
+      const machine = await codeMachine(context);
+      requireMemory(context, machine);
+      const program = await start(machine, "echo $$ > /home/user/pid; exec sleep 1000");
+      program.detach();
+      await value(machine, "x = 41; x");
+      const info = await taken(context, machine, "memory");
+      assert.equal(info.kept, "memory");
+      assert.equal(await value(machine, "x"), "41");
+      assert.ok((await machine.processes()).some(({ pid }) => pid === program.pid));
+      const resources = { memoryMiB: 1024, pids: 512 };
+      const clones = await Promise.all(
+        [1, 2].map(() => context.create({ template: info.name, resources })),
+      );
+      for (const [index, clone] of clones.entries()) {
+        assert.equal(await value(clone, `x += ${index + 1}; x`), String(42 + index));
+        assert.ok((await clone.processes()).some(({ pid }) => pid === program.pid));
+        assert.equal(await output(clone, "hostname"), clone.id);
+        await output(clone, `echo ${index} > /home/user/mine; kill $(cat /home/user/pid)`);
+      }
+      assert.equal(await value(machine, "x"), "41");
+      assert.equal(await output(machine, "kill -0 $(cat /home/user/pid) && echo alive"), "alive");
+      const all = [machine, ...clones];
+      for (const text of ["cat /run/cofferdam-boot-id", "head -c 16 /dev/urandom | od -An -tx1"]) {
+        const seen = new Set(await Promise.all(all.map((each) => output(each, text))));
+        assert.equal(seen.size, all.length, text);
+      }
+    },
+  },
+  {
+    name: "memory of a snapshot that was changed is not started, and a filter of its own is refused",
+    needs: "snapshot",
+    async check(context) {
+      const machine = await context.create();
+      requireMemory(context, machine);
+      const { name } = await taken(context, machine, "memory");
+      const filter = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [] };
+      await refused(context.create({ template: name, seccomp: filter }), "unsupported");
+      const memory = join(context.machineDirectory(), "..", "snapshots", name, "memory");
+      const [file = ""] = await readdir(memory);
+      await appendFile(join(memory, file), "x");
+      await refused(context.create({ template: name }), "untrusted");
     },
   },
 ]);

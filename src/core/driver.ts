@@ -167,8 +167,13 @@ export interface Power {
 }
 
 export interface Snapshots {
-  /** Makes a template of the running machine, which goes on. Throws `already-exists` for a name that is taken. */
-  take(name: string): Promise<SnapshotInfo>;
+  /** What `take` can keep, the least first. */
+  readonly keeps: readonly Kept[];
+  /**
+   * Makes a template of the running machine, which goes on; with its memory, connections to it are cut. Keeps the files
+   * alone unless asked for more. Throws `already-exists` for a name that is taken, `unsupported` for what it cannot keep.
+   */
+  take(name: string, kept?: Kept): Promise<SnapshotInfo>;
 }
 
 /** A template that was made of a running machine. */

@@ -166,13 +166,16 @@ export class Sandbox implements AsyncDisposable {
 
   /**
    * Makes a template of it, while it stands still for a moment, and goes on. Its name, or the one that is made up, is a
-   * `template` of `Sandbox.create`. Throws `already-exists`, `unsupported` where the driver cannot.
+   * `template` of `Sandbox.create`. With `kept: "memory"` its processes go on in each sandbox made from it, with all that they
+   * hold, secrets too. Throws `already-exists`, `unsupported` where the driver cannot.
    */
-  async createSnapshot(options: { readonly name?: string } = {}): Promise<SnapshotInfo> {
+  async createSnapshot(
+    options: { readonly name?: string; readonly kept?: Kept } = {},
+  ): Promise<SnapshotInfo> {
     const { machine, driver } = this.#parts;
     if (machine.snapshots === undefined) throw lacks(driver, "snapshot");
     const made = `snapshot-${this.sandboxId}-${Date.now().toString(36)}`;
-    return machine.snapshots.take(optionalText("name", options.name) ?? made);
+    return machine.snapshots.take(optionalText("name", options.name) ?? made, options.kept);
   }
 
   /** Ends it and resolves when nothing of it is left. `false`: it had ended already. */

@@ -73,6 +73,8 @@ export interface MachineAccess {
   readonly givesMemoryBack: boolean;
   /** Absent where a paused machine always has a supervisor. */
   readonly resting?: Resting;
+  /** What a snapshot can keep, the least first. Default: the files alone. */
+  readonly snapshotKeeps?: readonly Kept[];
   /** Makes a snapshot of what `copy` copies into a directory of that name. Absent: it has no snapshots. */
   readonly takeSnapshot?: (
     name: string,

@@ -35,6 +35,16 @@ export interface CopiedDisk {
   readonly digest: string;
   /** What it takes on the host's disk. */
   readonly sizeBytes: number;
+  /** Its memory, where that was copied as well. */
+  readonly memory?: CopiedMemory | undefined;
+}
+
+/** A kernel's memory, as decision 16 describes it. */
+interface CopiedMemory {
+  readonly digest: string;
+  readonly sizeBytes: number;
+  readonly runtime: string;
+  readonly processor: string;
 }
 
 export type ControlLine =
@@ -98,8 +108,15 @@ const metrics = z.object({
   }),
 });
 
+const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/);
 const copied = z.object({
-  copy: z.object({ digest: z.string().regex(/^sha256:[0-9a-f]{64}$/), sizeBytes: amount }),
+  copy: z.object({
+    digest,
+    sizeBytes: amount,
+    memory: z
+      .object({ digest, sizeBytes: amount, runtime: z.string(), processor: z.string() })
+      .optional(),
+  }),
 });
 
 export function parseCopiedDisk(answer: Fields): CopiedDisk {

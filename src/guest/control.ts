@@ -33,8 +33,8 @@ export interface ControlChannel {
   /** Ends the machine this long from now. Milliseconds. */
   setLifetime(lifetimeMs: number): Promise<void>;
   metrics(): Promise<ControlMetrics>;
-  /** Copies the disk, while the machine stands still, into a directory beside the snapshots. */
-  copyDisk(directory: string): Promise<CopiedDisk>;
+  /** Copies the disk, and the memory where that is kept, while the machine stands still, into a directory beside the snapshots. */
+  copyDisk(directory: string, kept: Kept): Promise<CopiedDisk>;
   /** Ends the machine; resolves when nothing is left of it. A machine that is already gone is no error. */
   kill(): Promise<void>;
   /** Says that uses begin (`true`) or are over (`false`) on this connection. Not answered. */
@@ -61,8 +61,8 @@ export async function controlChannel(dial: Dial): Promise<ControlChannel> {
     setLifetime: async (lifetimeMs) =>
       void (await conversation.ask("lifetime", { ms: Math.round(lifetimeMs) })),
     metrics: async () => parseControlMetrics(await conversation.ask("metrics")),
-    copyDisk: async (directory) =>
-      parseCopiedDisk(await conversation.ask("snapshot", { directory })),
+    copyDisk: async (directory, kept) =>
+      parseCopiedDisk(await conversation.ask("snapshot", { directory, kept })),
     kill: () => conversation.kill(),
     setBusy: (busy) => conversation.tell(busy ? "busy" : "idle"),
     close: () => conversation.close(),

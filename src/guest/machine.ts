@@ -76,13 +76,23 @@ function powerOf({ keeps, givesMemoryBack }: MachineAccess, presence: Presence):
   };
 }
 
-function snapshotsOf({ takeSnapshot }: MachineAccess, presence: Presence): Snapshots | undefined {
+function snapshotsOf(
+  { takeSnapshot, snapshotKeeps: keeps = ["files"] }: MachineAccess,
+  presence: Presence,
+): Snapshots | undefined {
   if (takeSnapshot === undefined) return undefined;
   return {
-    async take(name) {
+    keeps,
+    async take(name, kept = "files") {
+      if (!keeps.includes(kept))
+        throw new SandboxError(
+          "unsupported",
+          `kept: snapshots of this driver keep ${keeps.join(" or ")}`,
+          { field: "kept", mend: `keep ${keeps.join(" or ")}` },
+        );
       await presence.admit();
       return takeSnapshot(name, (directory) =>
-        presence.ask((control) => control.copyDisk(directory)),
+        presence.ask((control) => control.copyDisk(directory, kept)),
       );
     },
   };

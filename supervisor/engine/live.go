@@ -205,4 +205,6 @@ func (m *Machine) Pause(paused.Kept, func()) error { return errPower }
 func (m *Machine) Resume(time.Duration) error { return errPower }
 
 // Snapshot refuses.
-func (m *Machine) Snapshot(string, paused.Kept) (control.Copy, error) { return control.Copy{}, errPower }
+func (m *Machine) Snapshot(string, paused.Kept) (control.Copy, error) {
+	return control.Copy{}, errPower
+}

@@ -161,7 +161,12 @@ func (m *Machine) checkpoint(directory string) error {
 	if err := m.help(launch.Errand{Words: commands.Halt, Patience: haltPatience}); err != nil {
 		return err
 	}
-	return m.help(launch.Errand{Words: plan.WithMemory(commands.Save, directory), Patience: savePatience})
+	err = m.help(launch.Errand{Words: plan.WithMemory(commands.Save, directory), Patience: savePatience})
+	if err != nil && failure.From(err).Code == failure.Internal {
+		return failure.New(failure.Unsupported, "the machine holds what cannot be brought to a disk: %v", err).
+			WithField("kept").WithMend("keep the files alone, or close what was removed while it is open")
+	}
+	return err
 }
 
 // leave has the agent close all that the host gave it.

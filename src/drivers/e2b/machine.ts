@@ -1,4 +1,11 @@
-import type { Machine, MachineInfo, Power, Reach } from "../../core/driver.ts";
+import type {
+  Machine,
+  MachineInfo,
+  Power,
+  Reach,
+  SnapshotInfo,
+  Snapshots,
+} from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import { downloads } from "../../guest/downloads.ts";
 import { guestCode } from "../../guest/guest-code.ts";
@@ -54,12 +61,26 @@ export function serviceMachine(service: Service, sandbox: Placed, keeper: Keeper
         ? portsBy(openPort(sandbox), line, uses)
         : undefined,
     power: capabilities.has("pause") ? powerOf(service, keeper) : undefined,
-    snapshots: takeSnapshot === undefined ? undefined : { take: (name) => takeSnapshot(id, name) },
+    snapshots:
+      takeSnapshot === undefined ? undefined : snapshotsBy((name) => takeSnapshot(id, name)),
     reach: reachOf(service, sandbox),
     ended,
     async [Symbol.asyncDispose]() {
       await keeper.kill();
       close();
+    },
+  };
+}
+
+function snapshotsBy(take: (name: string) => Promise<SnapshotInfo>): Snapshots {
+  return {
+    keeps: ["files"],
+    async take(name, kept = "files") {
+      if (kept === "files") return take(name);
+      throw new SandboxError("unsupported", "kept: a snapshot of a service keeps what that keeps", {
+        field: "kept",
+        mend: "keep files",
+      });
     },
   };
 }

@@ -13,7 +13,13 @@ import type { Template } from "../../images/templates.ts";
 import { names } from "../../images/uses.ts";
 import { readJson } from "./facts.ts";
 import type { MachinePlaces } from "./layout.ts";
-import type { KeptMemory } from "./kept-memory.ts";
+import {
+  type SharedMemory,
+  digestOf,
+  sharedMemory,
+  sharedOf,
+  sharedSchema,
+} from "./shared-memory.ts";
 
 const nameForm = /^[a-z0-9][a-z0-9._-]{0,127}$/;
 const staleMs = 3_600_000;
@@ -35,7 +41,7 @@ const snapshotSchema = z.object({
   version: z.literal(1),
   driver: z.string(),
   template: z.string(),
-  kept: z.literal("files"),
+  kept: z.enum(["files", "memory"]),
   digest: z.string(),
   sizeBytes: z.number(),
   createdAt: z.iso.datetime(),
@@ -43,6 +49,7 @@ const snapshotSchema = z.object({
   /** The layers that it needs, which are not removed while it stands. */
   root: z.object({ lower: z.array(z.string()) }),
   start,
+  memory: sharedSchema.optional(),
 });
 type Kept = z.infer<typeof snapshotSchema>;
 
@@ -53,7 +60,7 @@ export interface Origin {
     | { readonly blank: string; readonly sizeMiB: number; readonly digest: string }
     | undefined;
   /** What the kernel begins with, where the snapshot has kept it. */
-  readonly memory: KeptMemory | undefined;
+  readonly memory: SharedMemory | undefined;
 }
 
 interface Subject {
@@ -85,18 +92,20 @@ export async function takeSnapshot(
   const directory = directoryOf(stateDir, aside);
   try {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    const { digest, sizeBytes } = await copy(aside);
+    const copied = await copy(aside);
+    const memory = await sharedOf(places, plan.root.lower, copied);
     const kept: Kept = {
       version: 1,
       driver,
       template,
-      kept: "files",
-      digest,
-      sizeBytes,
+      kept: memory === undefined ? "files" : "memory",
+      digest: memory === undefined ? copied.digest : digestOf([copied.digest, memory.digest]),
+      sizeBytes: copied.sizeBytes + (copied.memory?.sizeBytes ?? 0),
       createdAt: new Date().toISOString(),
       diskMiB: plan.root.disk.sizeMiB,
       root: { lower: plan.root.lower.slice(1) },
       start: { ...plan.setup, envs: { ...templateEnvs } },
+      memory,
     };
     await writeThrough(join(directory, "snapshot.json"), JSON.stringify(kept));
     await rename(directory, directoryOf(stateDir, name));
@@ -170,7 +179,12 @@ function originOf(stateDir: string, name: string, kept: Kept): Origin {
     throw new SandboxError("untrusted", `template: the image below the snapshot ${name} is gone`, {
       field: "template",
     });
-  const { digest, sizeBytes, diskMiB } = kept;
+  const { digest, sizeBytes, diskMiB, memory } = kept;
+  if (memory !== undefined && !existsSync(memory.guestLayer))
+    throw new SandboxError("unsupported", `template: ${name} holds the memory of an older agent`, {
+      field: "template",
+      mend: "take the snapshot anew",
+    });
   return {
     template: {
       name,
@@ -181,8 +195,12 @@ function originOf(stateDir: string, name: string, kept: Kept): Origin {
       sizeBytes,
       createdAt: new Date(kept.createdAt),
     },
-    disk: { blank: join(directoryOf(stateDir, name), "disk.img"), sizeMiB: diskMiB, digest },
-    memory: undefined,
+    disk: {
+      blank: join(directoryOf(stateDir, name), "disk.img"),
+      sizeMiB: diskMiB,
+      digest: memory?.diskDigest ?? digest,
+    },
+    memory: memory && sharedMemory(directoryOf(stateDir, name), memory),
   };
 }
 

@@ -14,6 +14,7 @@ import { noteMaker } from "../local/maker.ts";
 import { restingMachine } from "../local/resting.ts";
 import type { Runtime } from "../local/runtime.ts";
 import { type Origin, takeSnapshot } from "../local/snapshots.ts";
+import { requireItsFilter } from "../local/shared-memory.ts";
 import { superviseMachine } from "../local/supervisor.ts";
 import { bundleConfig } from "./bundle.ts";
 import { type MachineParts, machinePlan } from "./plan.ts";
@@ -37,7 +38,7 @@ type AccessParts = Pick<Creation, "preset" | "usable">;
 export async function createMachine(creation: Creation): Promise<Machine> {
   const { preset, stateDir, spec, signal } = creation;
   const [layer, disk] = await Promise.all([
-    knownGuestLayer(stateDir),
+    layerFor(creation),
     creation.origin?.disk ?? emptyDisk(stateDir, spec.resources.diskMiB),
   ]);
   notAborted(signal);
@@ -48,18 +49,19 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     noteMaker(places.maker);
     mkdirSync(places.bundle, { mode: 0o700 });
     idRange = preset.mapsIds ? await reserveIds(places.directory) : undefined;
-    const { runtime, origin } = creation;
-    const template = origin?.template;
+    const { runtime } = creation;
+    const { template, memory } = creation.origin ?? withoutOrigin;
     write(preset, {
       spec,
       places,
       runtime,
       template,
-      memory: origin?.memory,
+      memory: memory?.kept,
       idRange,
       guestLayer: layer,
       disk,
     });
+    await requireItsFilter(places, memory);
     const supervision = await superviseMachine(places, signal);
     const machine = await agentMachine({
       ...accessOf(creation, places, { ...factsOf(preset, { spec, template }), own: true }),
@@ -75,6 +77,13 @@ export async function createMachine(creation: Creation): Promise<Machine> {
     await undoClaim(places, idRange);
     throw fileError(error, "make a sandbox");
   }
+}
+
+const withoutOrigin = { template: undefined, memory: undefined };
+
+/** A memory maps the programs of the guest layer that it came with. */
+async function layerFor({ stateDir, origin }: Creation): Promise<string> {
+  return origin?.memory?.guestLayer ?? knownGuestLayer(stateDir);
 }
 
 async function emptyDisk(stateDir: string, sizeMiB: number): Promise<MachineParts["disk"]> {
@@ -98,6 +107,7 @@ export function accessOf(
     own,
     code: true,
     keeps: preset.keeps,
+    snapshotKeeps: preset.checkpoint === undefined ? ["files"] : ["files", "memory"],
     givesMemoryBack: preset.checkpoint !== undefined,
     resting: restingMachine(places, usable),
     takeSnapshot: (name, copy) =>
