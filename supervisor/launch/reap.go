@@ -7,7 +7,11 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
+
+// companionPatience is how long a machine's first process may outlive what it cannot live without.
+const companionPatience = time.Second
 
 // reaper waits for every child of this process, those that fell to it too.
 type reaper struct {
@@ -21,7 +25,7 @@ type reaper struct {
 	early map[int]syscall.WaitStatus
 	// detached is closed when the runtime has left the machine alone.
 	detached chan struct{}
-	// mutex is held while a helper is forked, so that its end is not taken for another's.
+	// mutex is held while a helper is forked, so that its end is not taken for another's, and while main changes or is killed.
 	mutex   sync.Mutex
 	helpers map[int]chan<- syscall.WaitStatus
 }
@@ -93,29 +97,30 @@ func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
 		return
 	}
 	if r.pidFile == "" || status.ExitStatus() != 0 {
+		r.setMain(0)
 		r.ended <- status
-		r.main = 0
 		return
 	}
 	// From here on the machine's first process is followed.
 	first, err := readPid(r.pidFile)
 	r.pidFile = ""
-	r.main = first
+	r.setMain(first)
 	r.followed = true
 	if over, known := r.early[first]; known {
 		status, err = over, os.ErrProcessDone
 	}
 	r.early = nil
 	if err != nil {
+		r.setMain(0)
 		r.ended <- status
-		r.main = 0
 		return
 	}
 	close(r.detached)
 }
 
 // other takes the end of a child that is not the machine's first process. Beside that one, a runtime that detached leaves
-// only what the machine cannot live without, as gVisor's gofer.
+// only what the machine cannot live without, as gVisor's gofer. Its end may be the consequence of the first process's own,
+// which then tells more; else it is made so.
 func (r *reaper) other(pid int, status syscall.WaitStatus) {
 	switch {
 	case r.pidFile != "":
@@ -123,9 +128,23 @@ func (r *reaper) other(pid int, status syscall.WaitStatus) {
 			r.early[pid] = status
 		}
 	case r.followed && r.main != 0:
-		r.ended <- status
-		r.main = 0
+		time.AfterFunc(companionPatience, r.killMain)
 	}
+}
+
+func (r *reaper) killMain() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.main != 0 {
+		_ = syscall.Kill(r.main, syscall.SIGKILL)
+	}
+}
+
+// setMain notes whose end is the machine's; 0: it has ended.
+func (r *reaper) setMain(pid int) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.main = pid
 }
 
 func readPid(path string) (int, error) {
