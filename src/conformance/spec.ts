@@ -1,3 +1,4 @@
+import { patient } from "./patience.ts";
 import type { EgressPolicy, Lease, Resources, SandboxSpec } from "../core/spec.ts";
 
 /** What a case changes of the suite's ordinary sandbox. */
@@ -12,10 +13,13 @@ export interface SpecOverrides {
   readonly seccomp?: SandboxSpec["seccomp"];
 }
 
+/** How long an ordinary sandbox may exist unless a case may take longer. Milliseconds. */
+export const ordinaryLifetimeMs = 300_000;
+
 const ordinary: SandboxSpec = {
   template: "base",
   resources: { cpus: 1, memoryMiB: 512, diskMiB: 512, pids: 256, openFiles: 1024 },
-  lease: { lifetimeMs: 300_000, idleTimeoutMs: 0, detached: false },
+  lease: { lifetimeMs: ordinaryLifetimeMs, idleTimeoutMs: 0, detached: false },
   egress: { allowOut: [], denyOut: [] },
   envs: {},
   metadata: {},
@@ -28,7 +32,11 @@ export function sandboxSpec(overrides: SpecOverrides = {}): SandboxSpec {
     ...(overrides.id === undefined ? {} : { id: overrides.id }),
     template: overrides.template ?? ordinary.template,
     resources: { ...ordinary.resources, ...overrides.resources },
-    lease: { ...ordinary.lease, ...overrides.lease },
+    lease: {
+      ...ordinary.lease,
+      lifetimeMs: patient(ordinaryLifetimeMs),
+      ...overrides.lease,
+    },
     egress: { ...ordinary.egress, ...overrides.egress },
     envs: overrides.envs ?? ordinary.envs,
     metadata: overrides.metadata ?? ordinary.metadata,

@@ -73,6 +73,9 @@ func serveMachine() {
 		err = forgo(tracing)
 	}
 	if err == nil {
+		err = refuseTyping()
+	}
+	if err == nil {
 		err = serveChannel(channel.New(ours), channel.Lasting{}, false)
 	}
 	if err != nil {
