@@ -3,8 +3,8 @@
 //
 //   npm run conformance [-- --driver NAME,NAME] [--topic NAME,NAME] [--case WORDS] [--state-dir DIRECTORY] [--page]
 //
-// The driver e2b is run against a server of this host's own, over each of its drivers. With --driver, only these run and the
-// page is left as it is; --topic and --case, which is part of a case's name, leave out others, and
+// The driver e2b is run against a server of this host's own, docker against an Engine of its own. With --driver, only these
+// run and the page is left as it is; --topic and --case, which is part of a case's name, leave out others, and
 // --page writes the page to standard output.
 import { writeFileSync } from "node:fs";
 import { cpus, release } from "node:os";
@@ -19,8 +19,11 @@ import { green, readableMs, red, yellow } from "./terminal/paint.mjs";
 import { program } from "./terminal/program.mjs";
 import { Failure } from "./terminal/run-process.mjs";
 import { heading, say } from "./terminal/stage.mjs";
+import { containerNames, startEngine } from "./conformance/engine.mjs";
 import { withServer } from "./conformance/server.mjs";
 
+/** Drivers behind a server that the driver e2b is run over: what differs is the way, not what holds the machine. */
+const servedDrivers = ["gvisor", "runc"];
 const marks = { passed: green, refused: green, "not-run": yellow, failed: red };
 
 /** What of the suite is run. In the lab, whose processors are slow, one case at a time. */
@@ -28,13 +31,13 @@ const wanted = env.COFFERDAM_LAB === undefined ? {} : { concurrency: 1 };
 
 await program(async () => {
   const values = words();
-  await setUp({ again: "npm run conformance", stateDir: values["state-dir"] });
+  const tests = new Set(["engine"]);
+  await setUp({ again: "npm run conformance", stateDir: values["state-dir"], tests });
   const { driverNames, defaultStateDir } = await built("index.js");
   const names = values.driver?.split(",") ?? [...driverNames, "e2b"];
   const stateDir = values["state-dir"] ?? defaultStateDir;
   const columns = [];
-  for (const name of names)
-    columns.push(...(name === "e2b" ? await servedColumns() : [await localColumn(name, stateDir)]));
+  for (const name of names) columns.push(...(await columnsOf(name, stateDir)));
   const failed = columns.flatMap(({ outcomes }) =>
     outcomes.filter((each) => each.status === "failed"),
   );
@@ -74,6 +77,11 @@ function builtUrl(file) {
   return pathToFileURL(join(root, "dist", file)).href;
 }
 
+async function columnsOf(name, stateDir) {
+  if (name === "e2b") return servedColumns();
+  return name === "docker" ? engineColumns(stateDir) : [await localColumn(name, stateDir)];
+}
+
 async function localColumn(name, stateDir) {
   const { builtinDrivers } = await built("drivers/builtin.js");
   if (!Object.hasOwn(builtinDrivers, name)) throw new Failure(`There is no driver ${name}.`);
@@ -81,12 +89,56 @@ async function localColumn(name, stateDir) {
   return columnOf(name, driver, { stateDir, otherProcess: recipe("builtin", name, { stateDir }) });
 }
 
-/** The driver e2b over each driver of this host, by way of a server that is gone afterwards. */
+/** The driver docker with runC and with gVisor, over an Engine that is gone afterwards. */
+async function engineColumns(stateDir) {
+  const { docker } = await built("drivers/docker/index.js");
+  const engine = await startEngine();
+  try {
+    const columns = [];
+    for (const [name, more] of [
+      ["docker", {}],
+      ["docker with runsc", { runtime: "runsc" }],
+    ]) {
+      const options = { stateDir, socket: engine.socket, ...more };
+      const driver = docker(options);
+      await giveTemplates(driver);
+      const otherNames = containerNames(engine.socket);
+      const otherProcess = engineRecipe(options);
+      columns.push(await columnOf(name, driver, { stateDir, otherNames, otherProcess }));
+    }
+    return columns;
+  } finally {
+    await engine.end();
+  }
+}
+
+/** A template goes over to the Engine with its first machine, which takes longer than a case may. */
+async function giveTemplates(driver) {
+  const { sandboxSpec } = await built("conformance/spec.js");
+  for (const template of ["base", "code-interpreter"]) {
+    const machine = await driver.create(sandboxSpec({ template }));
+    await machine[Symbol.asyncDispose]();
+  }
+}
+
+/** How another process of this host gets a driver of that Engine. */
+function engineRecipe(options) {
+  return {
+    argv: [process.execPath, "--input-type=module", "-e"],
+    prelude: [
+      `const { docker } = await import(${JSON.stringify(builtUrl("drivers/docker/index.js"))});`,
+      `const driver = docker(${JSON.stringify(options)});`,
+    ].join("\n"),
+    cwd: "/",
+  };
+}
+
+/** The driver e2b over some drivers of this host, by way of a server that is gone afterwards. */
 function servedColumns() {
   return withServer(async ({ apiUrl, apiKey, stateDir }) => {
     const { builtinDrivers, hostedDrivers } = await built("drivers/builtin.js");
     const columns = [];
-    for (const behind of Object.keys(builtinDrivers)) {
+    for (const behind of servedDrivers) {
       const e2b = { apiKey, apiUrl, leaseMs: 15_000, behind };
       const { isolation } = await builtinDrivers[behind]({ stateDir });
       const otherProcess = recipe("hosted", "e2b", { e2b });

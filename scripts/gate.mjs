@@ -75,6 +75,7 @@ function testNeeds(chosen) {
   return new Set([
     ...(chosen.has("unit") ? ["postgresql"] : []),
     ...(chosen.has("server") ? ["clients"] : []),
+    ...(chosen.has("conformance") ? ["engine"] : []),
   ]);
 }
 

@@ -18,14 +18,14 @@ import {
   guestKernels,
   missingTemplates,
 } from "./templates.mjs";
-import { setUpClients, setUpPostgresql } from "./test-clients.mjs";
+import { setUpClients, setUpEngine, setUpPostgresql } from "./test-clients.mjs";
 
 const wantedNode = "20.19";
 
 /**
  * Sets up this checkout and this host. `parts`: `packages` (what Node needs), `build` (the compiled programs as well) or `host`
  * (the runtimes and templates, too). `again` is the command that a root user is told to run. `tests` has of what only tests
- * need `clients` (E2B's own) and `postgresql`. Throws `Failure` before it has changed anything where root is needed and
+ * need `clients` (E2B's own), `postgresql` and `engine` (Docker's). Throws `Failure` before it has changed anything where root is needed and
  * missing.
  */
 export async function setUp(options = {}) {
@@ -44,8 +44,13 @@ export async function setUp(options = {}) {
   if (parts === "packages") return;
   await build();
   if (parts === "host") await setUpImages(stateDir);
+  await setUpTests(tests);
+}
+
+async function setUpTests(tests) {
   if (tests.has("postgresql")) await setUpPostgresql();
   if (tests.has("clients")) await setUpClients();
+  if (tests.has("engine")) await setUpEngine();
 }
 
 function requireComputer() {

@@ -1,17 +1,19 @@
-// What only tests need: E2B's own clients, as they are published, and a PostgreSQL server.
+// What only tests need: E2B's own clients, as they are published, a PostgreSQL server, and a Docker Engine.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process, { env } from "node:process";
 import { must, run } from "../terminal/run-process.mjs";
 import { skipped, stage } from "../terminal/stage.mjs";
 import { installFromHost } from "./apt.mjs";
-import { hasApt, isRoot } from "./host.mjs";
+import { hasApt, isRoot, programPath } from "./host.mjs";
 import { root } from "./root.mjs";
 
 const wanted = join(root, "test/clients");
 const clients = join(root, "build/clients");
 const debianPython = "/usr/bin/python3";
 const postgresqlPrograms = "/usr/lib/postgresql";
+/** What Debian's packages ask before they start a service. */
+const policy = "/usr/sbin/policy-rc.d";
 const clusterSettings = "/etc/postgresql-common/createcluster.conf";
 const defaultClusterSettings = "/usr/share/postgresql-common/createcluster.conf";
 
@@ -36,6 +38,30 @@ export async function setUpPostgresql() {
     await withoutCluster(() => installFromHost(["postgresql"], detail));
     return "Debian's package, no service started";
   });
+}
+
+/** Installs a Docker Engine for tests to start; none of this host's own is started, now or at its next boot. */
+export async function setUpEngine() {
+  await stage("Docker for tests", async (detail) => {
+    if (programPath("dockerd") !== undefined) return skipped("there");
+    if (!isRoot || !hasApt)
+      return { state: "not run", note: isRoot ? "this system has no apt" : "root is needed" };
+    await withoutServices(() => installFromHost(["docker.io"], detail));
+    if (programPath("systemctl") !== undefined)
+      await run(["systemctl", "disable", "docker.service", "docker.socket", "containerd.service"]);
+    return "Debian's package, no service started";
+  });
+}
+
+/** Debian's packages start their services unless a program of the host's says no; it is gone afterwards. */
+async function withoutServices(install) {
+  const isOurs = !existsSync(policy);
+  if (isOurs) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    await install();
+  } finally {
+    if (isOurs) rmSync(policy, { force: true });
+  }
 }
 
 /** Calls `install` with a place below build/clients, unless what it was made from is unchanged. */

@@ -6,7 +6,7 @@ import type { SandboxOptions } from "../core/options.ts";
 import type { Sandbox } from "../core/sandbox.ts";
 import type { SandboxSpec } from "../core/spec.ts";
 
-import { hostView, type HostView } from "./host.ts";
+import { hostView, type HostView, type OtherNames } from "./host.ts";
 import { NotRun } from "./not-run.ts";
 import { otherProcess, type OtherProcess, type ProcessRecipe } from "./other.ts";
 import { sandboxSpec, type SpecOverrides } from "./spec.ts";
@@ -19,6 +19,8 @@ export interface SuiteOptions {
   readonly isolation?: Isolation;
   /** How many times as long as elsewhere a case may take; default 1. */
   readonly patience?: number;
+  /** What else machines are called on this host. Default: nothing else. */
+  readonly otherNames?: OtherNames;
   /** How another process of this host gets the same driver; undefined: cases that need one are not run. */
   readonly otherProcess?: ProcessRecipe;
 }
@@ -69,10 +71,10 @@ function skip(reason: string): never {
   throw new NotRun(reason);
 }
 
-function hostOf({ isolation }: Driver, { stateDir }: SuiteOptions): HostView {
+function hostOf({ isolation }: Driver, { stateDir, otherNames }: SuiteOptions): HostView {
   if (isolation === "hosted" && stateDir === undefined)
     return skip("its machines are not on this host");
-  return hostView(stateDir);
+  return hostView(stateDir, otherNames);
 }
 
 /** A context for one case. Disposing it ends what the case left running. */

@@ -26,19 +26,27 @@ export interface HostView {
   kernelSettings(): Promise<Readonly<Record<string, string>>>;
 }
 
+/** What else a machine is called on this host, as by a daemon that has names of its own for what it makes. */
+export type OtherNames = (id: string) => Promise<readonly string[]>;
+
 /** `stateDir`: where the driver keeps its machines; its notes about ended machines are not traces. */
-export function hostView(stateDir: string | undefined): HostView {
+export function hostView(
+  stateDir: string | undefined,
+  otherNames: OtherNames = async () => [],
+): HostView {
+  const members = async (id: string): Promise<readonly HostProcess[]> =>
+    membersNamed([id, ...(await otherNames(id))]);
   return {
     members,
     alive,
     residentBytes,
     cpuMs,
     kernelSettings,
-    ownerOf,
+    ownerOf: async (id, argument) => ownerOf(await members(id), argument),
     appearing: (act) => appearing(stateDir, act),
     async traces(id) {
       const found = await Promise.all([
-        processTraces(id),
+        members(id).then(processTraces),
         mountTraces(id),
         controlGroupTraces(id),
         loopTraces(id),
@@ -69,21 +77,21 @@ async function stat(pid: number): Promise<readonly string[]> {
   return line.slice(line.lastIndexOf(")") + 2).split(" ");
 }
 
-async function namesMachine(pid: number, id: string): Promise<boolean> {
+async function namesMachine(pid: number, called: readonly string[]): Promise<boolean> {
   const [groups, argv, cwd] = await Promise.all([
     text(`/proc/${pid}/cgroup`),
     text(`/proc/${pid}/cmdline`),
     readlink(`/proc/${pid}/cwd`).catch(() => ""),
   ]);
-  return groups.includes(id) || argv.includes(id) || cwd.includes(id);
+  return called.some((id) => groups.includes(id) || argv.includes(id) || cwd.includes(id));
 }
 
-async function members(id: string): Promise<readonly HostProcess[]> {
+async function membersNamed(called: readonly string[]): Promise<readonly HostProcess[]> {
   const parents = new Map<number, number>();
   const own = new Set<number>();
   for (const pid of await pids()) {
     if (pid === process.pid) continue;
-    if (await namesMachine(pid, id)) own.add(pid);
+    if (await namesMachine(pid, called)) own.add(pid);
     parents.set(pid, Number((await stat(pid))[1]));
   }
   const belongs = (pid: number, depth = 0): boolean =>
@@ -103,8 +111,11 @@ async function alive(processes: readonly HostProcess[]): Promise<readonly HostPr
   return still;
 }
 
-async function ownerOf(id: string, argument: string): Promise<number | undefined> {
-  for (const { pid } of await members(id)) {
+async function ownerOf(
+  members: readonly HostProcess[],
+  argument: string,
+): Promise<number | undefined> {
+  for (const { pid } of members) {
     if (!(await text(`/proc/${pid}/cmdline`)).includes(argument)) continue;
     const match = /^Uid:\s+(\d+)/m.exec(await text(`/proc/${pid}/status`));
     if (match !== null) return Number(match[1]);
@@ -126,8 +137,7 @@ async function cpuMs(processes: readonly HostProcess[]): Promise<number> {
   return ticks * 10;
 }
 
-async function processTraces(id: string): Promise<readonly string[]> {
-  const found = await members(id);
+async function processTraces(found: readonly HostProcess[]): Promise<readonly string[]> {
   const described = await Promise.all(
     found.map(
       async ({ pid }) =>

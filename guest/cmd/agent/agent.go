@@ -81,6 +81,9 @@ func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) e
 		options.CgroupRoot = os.NewFile(uintptr(descriptor), "handed over")
 	case "groups":
 		options.GroupMarks = true
+		if !current.HostUsers {
+			limitUsersTasks(current.UserPids)
+		}
 	case "cgroupfs":
 		uncoverTemporary()
 		options.CgroupMount, own.census = mountCgroups(current.UserPids)

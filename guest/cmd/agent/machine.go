@@ -40,6 +40,9 @@ func mountCgroups(pids int) (commands string, counted *census) {
 // the census.
 func limitUsersTasks(most int) {
 	const processes = 6
+	if most <= 0 {
+		return
+	}
 	limit := uint64(max(most-1, 1))
 	_ = syscall.Setrlimit(processes, &syscall.Rlimit{Cur: limit, Max: limit})
 }

@@ -1,5 +1,6 @@
 import type { Enforcement, EnforcementReport } from "../../core/enforcement.ts";
-import type { SandboxSpec } from "../../core/spec.ts";
+import { SandboxError } from "../../core/errors.ts";
+import type { SandboxSpec, SeccompProfile } from "../../core/spec.ts";
 import {
   escapeRow,
   leaseRows,
@@ -19,7 +20,7 @@ export function enforcementReport(
 ): EnforcementReport {
   refuseWhatThisHostLacks(spec);
   refusePauseThatKeepsLess([], spec.lease);
-  if (spec.seccomp !== undefined) parseSeccomp(spec.seccomp);
+  if (spec.seccomp !== undefined) refuseProfile(preset, spec.seccomp);
   return [
     ...resourceRows(preset, spec),
     ...preset.enforcement(spec),
@@ -113,3 +114,17 @@ const privilegeRows: readonly Enforcement[] = [
     where: "none",
   },
 ];
+
+/** Throws `invalid` for what is no profile, `unsupported` where none of the caller's would be in force. */
+function refuseProfile({ name, sharesKernel }: Preset, seccomp: SeccompProfile): void {
+  parseSeccomp(seccomp);
+  if (sharesKernel) return;
+  throw new SandboxError(
+    "unsupported",
+    `seccomp: ${name} cannot have it in force with this runtime`,
+    {
+      field: "seccomp",
+      mend: "leave it out: the guest's calls do not reach the host's kernel",
+    },
+  );
+}

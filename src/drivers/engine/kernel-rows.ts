@@ -45,13 +45,13 @@ export function hostKernelRows({ seccomp }: SandboxSpec): readonly Enforcement[]
 }
 
 /** Rows for machines with a kernel of their own, which the runtime makes. */
-export function guestKernelRows({ seccomp }: SandboxSpec, kernel: string): readonly Enforcement[] {
+export function guestKernelRows(kernel: string): readonly Enforcement[] {
   return [
     {
       option: "seccomp",
-      value: seccomp === undefined ? "the default" : "the caller's own profile",
-      by: `whether it is in force inside is ${kernel}'s to say; its own processes have one on the host`,
-      where: "none",
+      value: "none of the caller's",
+      by: "the runtime's own filter around its processes on the host",
+      where: "host",
       note: "the guest's calls do not reach the host's kernel",
     },
     {

@@ -65,7 +65,7 @@ function machineSetup(preset: Preset, { id, spec, image }: ContainerParts): unkn
     cgroup: "groups",
     noNewPrivileges: preset.sharesKernel,
     sudo: false,
-    hostUsers: true,
+    hostUsers: preset.sharesKernel,
     writable: writablePlaces.map(({ path }) => path),
     skeleton: `/${skeletonName}`,
   };

@@ -51,7 +51,7 @@ export function kata(options: EngineOptions): Driver {
       const { version, path, overridden } = await find();
       return { name, version, notes: [path], overridden };
     },
-    enforcement: (spec) => guestKernelRows(spec, "the virtual machine's kernel"),
+    enforcement: () => guestKernelRows("the virtual machine's kernel"),
   };
   return engineDriver(preset, settings);
 }
