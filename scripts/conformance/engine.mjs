@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
-import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -31,6 +30,8 @@ export async function startEngine() {
       child = await start();
     },
     async end() {
+      // What an Engine that was killed has left running, the next one ends.
+      if (isOver(child)) await this.restart();
       await over(child, "SIGTERM");
       await endOrphan(directory);
       await rm(directory, { recursive: true, force: true });
@@ -99,7 +100,7 @@ async function started(program, directory, socket) {
   });
   const until = performance.now() + patienceMs;
   while (performance.now() < until) {
-    if (child.exitCode !== null) throw new Error(`dockerd ended with ${child.exitCode}`);
+    if (isOver(child)) throw new Error(`dockerd ended with ${child.exitCode}`);
     if (await answers(socket)) return child;
     await sleep(50);
   }
@@ -107,18 +108,20 @@ async function started(program, directory, socket) {
   throw new Error("dockerd did not answer");
 }
 
-function answers(socket) {
-  return new Promise((resolve) => {
-    const connection = createConnection(socket, () => {
-      connection.destroy();
-      resolve(true);
-    });
-    connection.on("error", () => resolve(false));
-  });
+/** It listens a while before it answers. */
+async function answers(socket) {
+  return askEngine(socket, "/version").then(
+    ({ status }) => status === 200,
+    () => false,
+  );
+}
+
+function isOver({ exitCode, signalCode }) {
+  return exitCode !== null || signalCode !== null;
 }
 
 async function over(child, signal) {
-  if (child.exitCode !== null || child.signalCode !== null) return;
+  if (isOver(child)) return;
   const ended = new Promise((resolve) => {
     child.once("exit", resolve);
   });

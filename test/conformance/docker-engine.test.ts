@@ -82,7 +82,7 @@ async function processesOf(text: string): Promise<readonly string[]> {
 
 async function eventually(what: () => Promise<readonly string[]>): Promise<void> {
   let left: readonly string[] = [];
-  for (let turn = 0; turn < 200; turn += 1) {
+  for (let turn = 0; turn < 600; turn += 1) {
     left = await what();
     if (left.length === 0) return;
     await sleep(100);
@@ -211,6 +211,15 @@ describe("an Engine that is killed", () => {
     expect(["lost", "not-found"]).toContain(await codeOf(output(machine, "true")));
     expect(await codeOf(driver.create(small()))).toBe("unavailable");
     expect(await driver.probe()).toMatchObject({ ok: false });
+    await engine.restart();
+    await nothingLeft();
+    await eventually(() => processesOf(machine.id));
+  });
+
+  test("and stays away leaves an agent that ends itself", async () => {
+    const machine = await driver.create(small());
+    await engine.crash();
+    expect(await machine.ended).toBe("runtime-lost");
     await eventually(() => processesOf(machine.id));
     await engine.restart();
     await nothingLeft();
@@ -219,11 +228,10 @@ describe("an Engine that is killed", () => {
   test("in the middle of a creation, or of an end, leaves typed errors and nothing else", async () => {
     for (const afterMs of [0, 40, 120, 250]) {
       const creation = driver.create(small());
+      const outcome = codeOf(creation.then((made) => made[Symbol.asyncDispose]()));
       await sleep(afterMs);
-      const crash = engine.crash();
-      const outcome = await codeOf(creation.then((made) => made[Symbol.asyncDispose]()));
-      expect(typed).toContain(outcome);
-      await crash;
+      await engine.crash();
+      expect(typed).toContain(await outcome);
       await engine.restart();
       await nothingLeft();
     }

@@ -14,10 +14,10 @@ export interface MachineParts {
 }
 
 /**
- * How long the agent lives without a word from its supervisor. Its end closes the agent's input, which is noticed at once; this is
- * for an Engine that is stuck, and one that is busy must not count as such.
+ * How long the agent lives without a word from its supervisor. A supervisor's end closes the agent's input, which is noticed at
+ * once, but an Engine's does not; and one that is busy must not count as one that is gone.
  */
-const agentLeaseMs = 60_000;
+const agentLeaseMs = 30_000;
 const ownerGraceMs = 15_000;
 const startTimeoutMs = 60_000;
 /** What fits into one message to the agent, with room for its frame. */
