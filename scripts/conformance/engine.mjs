@@ -22,12 +22,18 @@ export async function startEngine() {
   await writeFile(join(directory, "daemon.json"), JSON.stringify(settings()));
   const start = () => started(program, directory, socket);
   let child = await start();
+  // One that was killed may find its containerd still going, and give up.
+  const again = (left) =>
+    start().catch((cause) => {
+      if (left === 0) throw cause;
+      return again(left - 1);
+    });
   return {
     socket,
     crash: () => over(child, "SIGKILL"),
     async restart() {
       await endOrphan(directory);
-      child = await start();
+      child = await again(2);
     },
     async end() {
       // What an Engine that was killed has left running, the next one ends.
@@ -134,9 +140,10 @@ async function endOrphan(directory) {
   const file = join(directory, "exec/containerd/containerd.pid");
   if (!existsSync(file)) return;
   const pid = Number(await readFile(file, "utf8"));
-  if (!Number.isInteger(pid) || pid <= 1 || !(await isOurs(pid, directory))) return;
-  process.kill(pid, "SIGKILL");
+  if (Number.isInteger(pid) && pid > 1 && (await isOurs(pid, directory)))
+    process.kill(pid, "SIGKILL");
   while (await isOurs(pid, directory)) await sleep(20);
+  await rm(file, { force: true });
 }
 
 async function isOurs(pid, directory) {

@@ -7,23 +7,12 @@ import { writeBundle } from "./bundle.ts";
 import { type Child, startChild, timeToEnd } from "./child.ts";
 import { clock } from "./clock.ts";
 import { untilGone } from "./host-processes.ts";
-import { type RawRuntime, callOf } from "./raw-runtime.ts";
+import { type RawContainer, type RawProgram, type RawRuntime, callOf } from "./raw-runtime.ts";
 
 /** Where a raw container's bundle and state are kept, and whose root it has. */
 export interface Place {
   readonly directory: string;
   readonly template: string;
-}
-
-/** A container of the raw runtime that stays. */
-export interface RawContainer extends AsyncDisposable {
-  readonly id: string;
-  /** Runs a program in it and waits for its end. Milliseconds. */
-  exec(argv: readonly string[]): Promise<number>;
-  /** Sends a line to its first program and waits for the next output. Milliseconds. */
-  ask(line: string): Promise<number>;
-  /** Kills all in it and waits until no process of it is left on the host. Milliseconds. */
-  end(): Promise<number>;
 }
 
 /** Starts a container for one command and waits for its first byte, then for its end. Milliseconds to the first byte. */
@@ -32,6 +21,7 @@ export async function rawRun(
   place: Place,
   argv: readonly string[],
 ): Promise<number> {
+  if ("run" in runtime) return runtime.run(place.template, argv);
   const { child } = await start(runtime, place, { argv, input: "ignore" });
   const firstByteAtMs = await child.firstByteAtMs;
   await child.endedAtMs;
@@ -44,6 +34,7 @@ export async function rawContainer(
   place: Place,
   argv: readonly string[],
 ): Promise<RawContainer> {
+  if ("run" in runtime) return runtime.container(place.template, argv);
   const { id, child, stateDir } = await start(runtime, place, { argv, input: "pipe" });
   const call = (...words: string[]): readonly string[] => callOf(runtime, stateDir, words);
   let ending: Promise<number> | undefined;
@@ -72,7 +63,7 @@ interface Started {
 }
 
 async function start(
-  runtime: RawRuntime,
+  runtime: RawProgram,
   place: Place,
   { argv, input }: { readonly argv: readonly string[]; readonly input: "pipe" | "ignore" },
 ): Promise<Started> {

@@ -1,6 +1,7 @@
 import { access, readFile, stat, statfs } from "node:fs/promises";
 import { arch, availableParallelism, freemem, release, totalmem } from "node:os";
 import { dirname } from "node:path";
+import { engineSocket } from "../drivers/engine/address.ts";
 import { SandboxError } from "../core/errors.ts";
 import { hostFileError } from "./host-files.ts";
 import { readableBytes } from "./table.ts";
@@ -18,6 +19,8 @@ export interface HostFacts {
   readonly diskFreeBytes: number;
   readonly userNamespaces: boolean;
   readonly kvm: boolean;
+  /** The socket of a Docker Engine, or of what speaks its API; absent: none was found. */
+  readonly engine: string | undefined;
   readonly root: boolean;
   readonly node: string;
 }
@@ -35,9 +38,19 @@ export async function hostFacts(stateDir: string): Promise<HostFacts> {
     diskFreeBytes: await diskFree(stateDir),
     userNamespaces: Number((await text("/proc/sys/user/max_user_namespaces")) ?? "0") > 0,
     kvm: await usable("/dev/kvm"),
+    engine: engineFound(),
     root: process.geteuid?.() === 0,
     node: process.versions.node,
   };
+}
+
+function engineFound(): string | undefined {
+  try {
+    return engineSocket(undefined, process.env);
+  } catch (cause) {
+    if (cause instanceof SandboxError) return undefined;
+    throw cause;
+  }
 }
 
 async function cgroupVersion(): Promise<HostFacts["cgroups"]> {
@@ -100,6 +113,7 @@ export function factsRows(facts: HostFacts): readonly (readonly [string, string]
     ["state directory", `${facts.stateDir}, ${readableBytes(facts.diskFreeBytes)} free`],
     ["user namespaces", yesOrNo(facts.userNamespaces)],
     ["KVM", yesOrNo(facts.kvm)],
+    ["Docker's socket", facts.engine ?? "none found"],
     ["root", yesOrNo(facts.root)],
     ["Node", facts.node],
   ];

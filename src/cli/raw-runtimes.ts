@@ -1,5 +1,6 @@
-import type { RawRuntime } from "../bench/raw-runtime.ts";
+import type { RawProgram, RawRuntime } from "../bench/raw-runtime.ts";
 import { SandboxError } from "../core/errors.ts";
+import { rawEngine } from "./raw-engine.ts";
 import { runtimeFinder } from "../drivers/local/runtime.ts";
 
 /** How a driver's runtime is called without us. */
@@ -29,8 +30,9 @@ const calls: Readonly<Record<string, Call>> = {
 /** The raw runtime under a driver; `undefined` for a driver that stands on none, or on one that is not installed. */
 export async function rawRuntime(
   driver: string,
-  rootOf: RawRuntime["rootOf"],
+  rootOf: RawProgram["rootOf"],
 ): Promise<RawRuntime | undefined> {
+  if (driver === "docker") return rawEngine();
   const call = Object.hasOwn(calls, driver) ? calls[driver] : undefined;
   if (call === undefined) return undefined;
   const { name, candidates, version, options } = call;

@@ -1,7 +1,8 @@
 import { SandboxError } from "../../core/errors.ts";
 import type { Sandbox } from "../../core/sandbox.ts";
 import { timed } from "../clock.ts";
-import { type RawContainer, rawContainer } from "../raw-side.ts";
+import type { RawContainer } from "../raw-runtime.ts";
+import { rawContainer } from "../raw-side.ts";
 import type { Scenario, Sides, Stage } from "../scenario.ts";
 
 const idle = ["/bin/sh", "-c", "echo ready; exec sleep 86400"];

@@ -5,6 +5,7 @@ import { guestLayer } from "../../images/guest-layer.ts";
 import { archiveOf } from "./archive.ts";
 import type { Engine } from "./engine.ts";
 import { askEngine, tellEngine } from "./http.ts";
+import { makerNote } from "../local/maker.ts";
 import { guestPlace } from "./places.ts";
 
 /** Volumes that are known to be whole, by Engine and name, for as long as this process lives. */
@@ -60,7 +61,7 @@ async function fill(engine: Engine, { name, layer, image }: Filling): Promise<st
     body: {
       Image: image,
       Entrypoint: ["/nothing"],
-      Labels: { "cofferdam.filling": name },
+      Labels: { "cofferdam.filling": name, "cofferdam.maker": makerNote() },
       NetworkDisabled: true,
       HostConfig: {
         NetworkMode: "none",

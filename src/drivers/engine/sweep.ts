@@ -1,10 +1,13 @@
 import { z } from "zod";
+import { isMakerGone } from "../local/maker.ts";
 import { sweepEngine } from "../local/supervisor.ts";
 import { type Engine, connectEngine, read } from "./engine.ts";
 import { askEngine, tellEngine } from "./http.ts";
 import type { Settings } from "./options.ts";
 
-const listed = z.array(z.object({ Id: z.string(), Created: z.number() }));
+const listed = z.array(
+  z.object({ Id: z.string(), Created: z.number(), Labels: z.record(z.string(), z.string()) }),
+);
 
 /** Nobody takes that long to fill a volume. */
 const fillingMs = 5 * 60_000;
@@ -21,8 +24,8 @@ async function removeCarriers(engine: Engine): Promise<void> {
   const filters = JSON.stringify({ label: ["cofferdam.filling"] });
   const query = { all: "1", filters };
   const text = await tellEngine(engine, { method: "GET", path: "/containers/json", query });
-  for (const { Id, Created } of read(listed, text))
-    if (Date.now() - Created * 1000 > fillingMs)
+  for (const { Id, Created, Labels } of read(listed, text))
+    if (Date.now() - Created * 1000 > fillingMs || isMakerGone(Labels["cofferdam.maker"] ?? ""))
       await askEngine(engine, {
         method: "DELETE",
         path: `/containers/${Id}`,
