@@ -49,7 +49,7 @@ const sandboxFlags: readonly OptionTexts[] = [
   {
     flags: "--driver <name>",
     about:
-      "auto (the strongest that works here), gvisor, runc, or e2b: a service elsewhere, by E2B_API_KEY",
+      "auto (the strongest that works here), gvisor, runc, docker, kata, firecracker, qemu (by name alone: it may emulate), or e2b: a service elsewhere, by E2B_API_KEY",
   },
   { flags: "--template <name>", about: "what the sandbox is made from" },
   {

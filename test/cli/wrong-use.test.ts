@@ -68,9 +68,9 @@ const refusals: readonly {
   },
   { words: ["exec", "python3", "--version"], code: 64, says: ["put the command behind --"] },
   {
-    words: ["run", "-c", "1", "--driver", "firecracker"],
+    words: ["run", "-c", "1", "--driver", "modal"],
     code: 64,
-    says: ["firecracker is not built yet", "gvisor, runc"],
+    says: ["modal is not built yet", "gvisor", "runc"],
   },
   {
     words: ["--server", "http://127.0.0.1:1", "--api-key", "e2b_none", "ls"],
