@@ -1,4 +1,4 @@
-import type { Driver } from "../../core/driver.ts";
+import type { Availability, Driver } from "../../core/driver.ts";
 import { type Registry, listMachines, openMachine } from "../local/registry.ts";
 import { accessOf } from "./create.ts";
 import { enforcementReport } from "./enforcement.ts";
@@ -17,13 +17,15 @@ export function engineDriver(preset: Preset, settings: Settings): Driver {
     stateDir: settings.stateDir,
     accessOf: (places, facts) => accessOf(places, { ...facts, own: false }),
   };
+  const probe = (): Promise<Availability> =>
+    probeDriver({ preset, settings, usable: maker.usable });
   return {
     name: preset.name,
     isolation: preset.isolation,
     capabilities: new Set(["code", "ports"]),
     snapshots: undefined,
     enforcement: (spec) => enforcementReport(preset, spec, maker.overridden),
-    probe: () => probeDriver({ preset, settings, usable: maker.usable }),
+    probe,
     async create(spec, signal) {
       enforcementReport(preset, spec, maker.overridden);
       try {
@@ -37,6 +39,7 @@ export function engineDriver(preset: Preset, settings: Settings): Driver {
       tidy();
       return listMachines(registry);
     },
-    sweep: () => sweepAll(settings),
+    // Of an Engine that does not answer nothing can be given back; it is swept once it does.
+    sweep: async () => ((await probe()).ok ? sweepAll(settings) : []),
   };
 }
