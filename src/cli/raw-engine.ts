@@ -20,14 +20,15 @@ export async function rawEngine(): Promise<RawService | undefined> {
     name: "docker run",
     version: engine.title,
     run: async (template, argv) => {
+      const image = await imageOf(engine, template);
       const startedAtMs = clock();
-      const container = await start(engine, template, argv);
+      const container = await start(engine, image, argv);
       const firstByteAtMs = await container.firstByteAtMs;
       await container.ended;
       return firstByteAtMs - startedAtMs;
     },
     container: async (template, argv) => {
-      const started = await start(engine, template, argv);
+      const started = await start(engine, await imageOf(engine, template), argv);
       await started.firstByteAtMs;
       return lasting(engine, started);
     },
@@ -51,15 +52,15 @@ interface Started {
   readonly ended: Promise<void>;
 }
 
-/** What `docker run --rm --network none` asks for. */
-async function start(engine: Engine, template: string, argv: readonly string[]): Promise<Started> {
-  const Image = await imageOf(engine, template);
+/** The least that an Engine can be asked for: `docker run --rm --log-driver none`, without even a network that is none. */
+async function start(engine: Engine, Image: string, argv: readonly string[]): Promise<Started> {
   const body = {
     Image,
     Cmd: argv,
+    NetworkDisabled: true,
     OpenStdin: true,
     StdinOnce: true,
-    HostConfig: { NetworkMode: "none", AutoRemove: true },
+    HostConfig: { NetworkMode: "none", AutoRemove: true, LogConfig: { Type: "none" } },
   };
   const call = { method: "POST", path: "/containers/create", body } as const;
   const { Id: id } = read(made, await tellEngine(engine, call));
