@@ -99,7 +99,6 @@ function writeJob(directory, { command, patience, places }) {
   ];
   const script = [
     `cd ${quoted(process.cwd())} 2> /dev/null || cd ${quoted(root)}`,
-    'npm() { node /opt/npm/bin/npm-cli.js "$@"; }',
     ...variables.map(([name, value]) => `export ${name}=${quoted(value)}`),
     command.map(quoted).join(" "),
   ];

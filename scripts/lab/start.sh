@@ -32,6 +32,8 @@ while read -r name path; do
   mkdir -p "/lab/$name/upper" "/lab/$name/work" "$path"
   mount -t overlay -o "lowerdir=/mnt/$name,upperdir=/lab/$name/upper,workdir=/lab/$name/work" overlay "$path"
 done < /mnt/job/places
+ln -sf /opt/npm/bin/npm-cli.js /usr/local/bin/npm
+ln -sf /opt/npm/bin/npx-cli.js /usr/local/bin/npx
 set +e
 
 # The device of a port of this machine's, by its name.

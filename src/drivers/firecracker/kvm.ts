@@ -26,8 +26,8 @@ export async function requireKvm(): Promise<void> {
 }
 
 /**
- * Runs what boots a first guest. Where KVM opens and runs none, that is noted until the host boots again or the programs are others,
- * so that nobody waits for it twice. Throws `unavailable` then.
+ * Runs what boots a first guest. Where KVM opens and a guest never gets anywhere, that is noted until the host boots again or the
+ * programs are others, so that nobody waits for it twice. Throws `unavailable` then.
  */
 export async function withGuests<T>(
   stateDir: string,
@@ -42,18 +42,20 @@ export async function withGuests<T>(
     return await boot();
   } catch (cause) {
     const error = SandboxError.from(cause);
-    if (error.code !== "timed-out" && error.code !== "unavailable") throw error;
+    if (error.code !== "timed-out") throw error;
     await mkdir(join(stateDir, "engines"), { recursive: true, mode: 0o711 });
     await writeFile(file, JSON.stringify({ key, reason: error.message }), { mode: 0o600 });
     throw runsNone(error.message, cause);
   }
 }
 
+/** What helps where KVM is there and runs no guest. */
+export const otherHost =
+  "use a host whose KVM runs ordinary guests (nested virtualisation is often off), or npm run lab";
+
 function runsNone(reason: string, cause?: unknown): SandboxError {
-  return new SandboxError("unavailable", `${device} runs no ordinary guest here: ${reason}`, {
-    mend: "use a host whose KVM runs guests (nested virtualisation is often off), or npm run lab",
-    cause,
-  });
+  const message = `${device} runs no ordinary guest here: ${reason}`;
+  return new SandboxError("unavailable", message, { mend: otherHost, cause });
 }
 
 async function bootId(): Promise<string> {

@@ -10,6 +10,7 @@ import { systemCode } from "../../images/file-errors.ts";
 import { engineApi } from "./api.ts";
 import { type MachineShape, agentPort, bootCalls, disks, saveCalls, socketName } from "./calls.ts";
 import { apiSocket, jailRoot, jailerCommand } from "./jail.ts";
+import { otherHost } from "./kvm.ts";
 import type { Programs } from "./programs.ts";
 
 export interface Saving {
@@ -70,7 +71,7 @@ async function failure(ended: Promise<unknown>, said: () => string): Promise<nev
     "unavailable",
     `Firecracker ended before a machine had booted: ${said()}`,
     {
-      mend: "see cofferdam doctor",
+      mend: otherHost,
     },
   );
 }
