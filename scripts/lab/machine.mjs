@@ -86,6 +86,7 @@ function engines() {
 function writeJob(directory, { command, patience, places }) {
   mkdirSync(directory);
   copyFileSync(join(root, "scripts/lab/start.sh"), join(directory, "start"));
+  copyFileSync(join(root, "scripts/lab/hold.py"), join(directory, "hold.py"));
   const lines = places.map(([name, , path]) => `${name} ${path}\n`);
   writeFileSync(join(directory, "places"), lines.join(""));
   const variables = [
