@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { isatty } from "node:tty";
 import picocolors from "picocolors";
 
 type Colours = ReturnType<typeof picocolors.createColors>;
@@ -52,7 +53,7 @@ function outputOver(stream: NodeJS.WriteStream, { colour, onBrokenPipe }: Termin
     gone = true;
     onBrokenPipe();
   });
-  const isTerminal = stream.isTTY;
+  const isTerminal = isatty(stream.fd);
   return {
     isTerminal,
     colours: picocolors.createColors(colour && isTerminal && wantsColours()),
