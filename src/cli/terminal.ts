@@ -1,5 +1,4 @@
 import { once } from "node:events";
-import { isatty } from "node:tty";
 import picocolors from "picocolors";
 
 type Colours = ReturnType<typeof picocolors.createColors>;
@@ -53,7 +52,8 @@ function outputOver(stream: NodeJS.WriteStream, { colour, onBrokenPipe }: Termin
     gone = true;
     onBrokenPipe();
   });
-  const isTerminal = isatty(stream.fd);
+  // Of what is no terminal it is undefined, which libraries take for no answer.
+  const isTerminal = Boolean(stream.isTTY);
   return {
     isTerminal,
     colours: picocolors.createColors(colour && isTerminal && wantsColours()),
