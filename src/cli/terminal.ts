@@ -52,11 +52,11 @@ function outputOver(stream: NodeJS.WriteStream, { colour, onBrokenPipe }: Termin
     gone = true;
     onBrokenPipe();
   });
-  // Of what is no terminal it is undefined, which libraries take for no answer.
-  const isTerminal = Boolean(stream.isTTY);
+  const isTerminal = stream.isTTY;
   return {
     isTerminal,
-    colours: picocolors.createColors(colour && isTerminal && wantsColours()),
+    // Of what is no terminal `isTTY` is undefined, which would be taken for no answer.
+    colours: picocolors.createColors(isTerminal ? colour && wantsColours() : false),
     async write(data) {
       if (gone || data.length === 0 || stream.write(data)) return;
       await Promise.race([once(stream, "drain"), once(stream, "close")]).catch(() => undefined);
