@@ -72,7 +72,8 @@ func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) e
 		}
 	}
 	own := &body{
-		holder: settings.NewHolder(current), taken: &channel.Taken{}, sockets: sockets, watch: newDeadMan(current.LeaseMs),
+		holder: settings.NewHolder(current), taken: &channel.Taken{}, sockets: sockets, leaves: leaves,
+		watch: newDeadMan(current.LeaseMs),
 	}
 	own.host.Store(host)
 	options := child.Options{OutOfMemoryKills: own.outOfMemoryKills}
@@ -95,11 +96,6 @@ func serveChannel(host *channel.Channel, sockets channel.Sockets, leaves bool) e
 	handler, own.table = build(own.holder, options)
 	if current.Sudo {
 		if err := elevate.Install(own.table, own.holder); err != nil {
-			return err
-		}
-	}
-	if leaves {
-		if own.homes, err = openHome(sockets); err != nil {
 			return err
 		}
 	}

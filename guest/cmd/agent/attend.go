@@ -26,8 +26,10 @@ type body struct {
 	watch    *deadMan
 	// host is the channel in use.
 	host atomic.Pointer[channel.Channel]
-	// homes are new channels; nil where the agent never leaves the host.
-	homes <-chan *channel.Channel
+	// leaves says that the agent lets go of the host when it wishes so.
+	leaves bool
+	// home is there while the agent has left the host.
+	home *home
 }
 
 var errLeft = errors.New("the host was left, as it wished")
@@ -35,42 +37,27 @@ var errLeft = errors.New("the host was left, as it wished")
 // attend takes the host's messages until there are no more, on one channel after another where the host wishes so.
 func (b *body) attend(host *channel.Channel) error {
 	for {
-		next, err := b.hear(host)
-		if err != nil {
+		err := b.obey(host)
+		host.Close()
+		if !errors.Is(err, errLeft) {
 			return err
 		}
-		if next == nil {
-			next = <-b.homes
-		}
-		for err := b.settleIn(next); err != nil; err = b.settleIn(next) {
-			fmt.Fprintln(os.Stderr, "agent: "+err.Error())
-			next.Close()
-			next = <-b.homes
-		}
-		host = next
+		host = b.comeHome()
 	}
 }
 
-// hear takes the messages of one channel. A channel that comes while this one is open takes its place.
-func (b *body) hear(host *channel.Channel) (next *channel.Channel, err error) {
-	over := make(chan struct{})
-	replaced := make(chan *channel.Channel, 1)
-	go func() {
-		defer close(replaced)
-		select {
-		case one := <-b.homes:
-			replaced <- one
-			host.Close()
-		case <-over:
+// comeHome waits for a channel that the host has brought in and settles in.
+func (b *body) comeHome() *channel.Channel {
+	defer b.home.socket.Close()
+	for {
+		next := b.home.await()
+		err := b.settleIn(next)
+		if err == nil {
+			return next
 		}
-	}()
-	err = b.obey(host)
-	host.Close()
-	close(over)
-	if next = <-replaced; next != nil || errors.Is(err, errLeft) {
-		return next, nil
+		fmt.Fprintln(os.Stderr, "agent: "+err.Error())
+		next.Close()
 	}
-	return nil, err
 }
 
 // obey does what the host says on a channel, until that is over.
@@ -98,13 +85,22 @@ func (b *body) obey(host *channel.Channel) error {
 				_ = host.Send(&channel.Message{Type: "stopped"})
 			}()
 		case "leave":
-			if b.homes != nil {
+			if b.leaves && b.prepareHome() {
 				b.taken.CloseAll()
 				return errLeft
 			}
 		}
 		drop(descriptor)
 	}
+}
+
+// prepareHome makes the place that the host comes back to, before it is let go.
+func (b *body) prepareHome() bool {
+	var err error
+	if b.home, err = openHome(b.sockets); err != nil {
+		fmt.Fprintln(os.Stderr, "agent: "+err.Error())
+	}
+	return err == nil
 }
 
 func drop(descriptor int) {

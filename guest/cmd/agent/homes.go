@@ -11,32 +11,43 @@ import (
 	"cofferdam/guest/channel"
 )
 
-// homeName is an abstract socket's, in the machine's own network, on which root alone brings a new channel to the host.
+// homeName is an abstract socket's, in the machine's own network, on which root alone brings a new channel to the host. It is
+// there only while the agent has none.
 const homeName = "@cofferdam-agent"
 
-const homePatience = 5 * time.Second
+const (
+	homePatience = 5 * time.Second
+	homePause    = 10 * time.Millisecond
+)
 
-// openHome takes the channels that the runtime brings in, by a process of its own, to a machine whose kernel came from a disk.
-func openHome(sockets channel.Sockets) (<-chan *channel.Channel, error) {
+// home is where the runtime brings a channel in, by a process of its own, to a machine whose kernel came from a disk.
+type home struct {
+	socket  *net.UnixListener
+	sockets channel.Sockets
+}
+
+func openHome(sockets channel.Sockets) (*home, error) {
 	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: homeName, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listen for a new channel: %w", err)
 	}
-	homes := make(chan *channel.Channel, 1)
-	go func() {
-		for {
-			visitor, err := socket.AcceptUnix()
-			if err != nil {
-				time.Sleep(100 * time.Millisecond)
-				continue
-			}
-			if home, err := letIn(visitor, sockets); err == nil {
-				homes <- home
-			}
-			visitor.Close()
+	return &home{socket, sockets}, nil
+}
+
+// await takes the next channel that root brings.
+func (h *home) await() *channel.Channel {
+	for {
+		visitor, err := h.socket.AcceptUnix()
+		if err != nil {
+			time.Sleep(100 * time.Millisecond)
+			continue
 		}
-	}()
-	return homes, nil
+		one, err := letIn(visitor, h.sockets)
+		visitor.Close()
+		if err == nil {
+			return one
+		}
+	}
 }
 
 func letIn(visitor *net.UnixConn, sockets channel.Sockets) (*channel.Channel, error) {
@@ -70,7 +81,7 @@ func letIn(visitor *net.UnixConn, sockets channel.Sockets) (*channel.Channel, er
 
 // bringHome gives this process's descriptor 3 to the agent of this machine as its new channel to the host.
 func bringHome() error {
-	conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: homeName, Net: "unix"})
+	conn, err := dialHome(time.Now().Add(homePatience))
 	if err != nil {
 		return fmt.Errorf("reach the agent: %w", err)
 	}
@@ -87,4 +98,15 @@ func bringHome() error {
 		return errors.New("the agent did not take the channel")
 	}
 	return nil
+}
+
+// dialHome tries again while the agent has not let go of its channel yet.
+func dialHome(deadline time.Time) (*net.UnixConn, error) {
+	for {
+		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: homeName, Net: "unix"})
+		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
+			return conn, err
+		}
+		time.Sleep(homePause)
+	}
 }
