@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { SandboxError } from "../../core/errors.ts";
 import { fileError, isMissing } from "../../images/file-errors.ts";
+import { hostCommand } from "../../images/host-command.ts";
 import { lock } from "../../images/lock.ts";
 import { names } from "../../images/uses.ts";
 import { type KnownFile, sha256Of, verified } from "../../images/verified.ts";
@@ -166,6 +167,7 @@ async function makeState(wanted: StateWanted, place: StatePlace): Promise<SavedS
     for (const name of await names(aside))
       if (name !== "memory" && name !== "devices")
         await rm(join(aside, name), { recursive: true, force: true });
+    await hostCommand(["fallocate", "--dig-holes", join(aside, "memory")]);
     for (const name of ["memory", "devices"]) await keep(join(aside, name));
     await chmod(aside, 0o711);
     const page = JSON.stringify({
