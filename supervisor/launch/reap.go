@@ -119,14 +119,17 @@ func (r *reaper) reaped(pid int, status syscall.WaitStatus) {
 }
 
 // other takes the end of a child that is not the machine's first process. Beside that one, a runtime that detached leaves
-// only what the machine cannot live without, as gVisor's gofer. Its end may be the consequence of the first process's own,
-// which then tells more; else it is made so.
+// only what the machine cannot live without, as gVisor's gofer. One that was killed tells so. The exit of another may be the
+// consequence of the first process's own end, which then tells more; else it is made so.
 func (r *reaper) other(pid int, status syscall.WaitStatus) {
 	switch {
 	case r.pidFile != "":
 		if len(r.early) < 1024 {
 			r.early[pid] = status
 		}
+	case r.followed && r.main != 0 && status.Signaled():
+		r.setMain(0)
+		r.ended <- status
 	case r.followed && r.main != 0:
 		time.AfterFunc(companionPatience, r.killMain)
 	}

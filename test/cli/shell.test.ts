@@ -130,12 +130,12 @@ describe.each(await subjects())("shell on $name", ({ name, absent }) => {
       "--template",
       "base",
       "--idle-timeout",
-      "3s",
+      "5s",
     ]);
     const id = made.stdout.trim();
     await using person = new Person(["shell", id]);
     await person.sees(prompt);
-    person.type("sleep 5; echo slept $((2 + 3)) seconds\r");
+    person.type("sleep 7; echo slept $((2 + 3)) seconds\r");
     await person.sees(/slept 5 seconds/);
     person.type("exit\r");
     expect(await person.end()).toEqual({ exit: 0, restored: true });
