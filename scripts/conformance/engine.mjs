@@ -1,5 +1,5 @@
 // A Docker Engine of the tests' own: its data, its socket and its containerd are in one directory, and it has no network.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { request } from "node:http";
@@ -40,9 +40,18 @@ export async function startEngine() {
       if (isOver(child)) await this.restart();
       await over(child, "SIGTERM");
       await endOrphan(directory);
+      await unmountBelow(directory);
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** Gives back what an Engine that was killed had mounted, the innermost first. */
+async function unmountBelow(directory) {
+  const table = await readFile("/proc/self/mountinfo", "utf8");
+  const points = table.split("\n").map((line) => line.split(" ")[4] ?? "");
+  const own = points.filter((point) => point.startsWith(`${directory}/`));
+  for (const point of own.toReversed()) spawnSync("umount", ["--lazy", point]);
 }
 
 /** What an Engine calls its machines' containers; it is remembered, as cases look for what is left of them. */

@@ -1,5 +1,5 @@
 // The host's templates, for tests that leave no trace in them.
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -33,6 +33,8 @@ export async function withTemplateRoot(work) {
 export async function withStateDir(work) {
   const { defaultStateDir } = await built("index.js");
   const directory = mkdtempSync(join(tmpdir(), "cofferdam-gate-state-"));
+  // Engines that have no rights find what is theirs below it.
+  chmodSync(directory, 0o711);
   for (const name of ["templates", "kernels"])
     symlinkSync(join(defaultStateDir, name), join(directory, name));
   try {
