@@ -30,9 +30,14 @@ function idsIn(body: unknown): string[] {
   return known.map(({ sandboxID }) => sandboxID);
 }
 
+/** One whose paused machines stay in the host's memory; gVisor's are brought to the disk. */
 async function keeperOfMemory(server: Served): Promise<string | undefined> {
   for (const { name, absent } of await subjects())
-    if (absent === undefined && (await powersOf(server, name)).pauseKeeps.includes("memory"))
+    if (
+      name !== "gvisor" &&
+      absent === undefined &&
+      (await powersOf(server, name)).pauseKeeps.includes("memory")
+    )
       return name;
   return undefined;
 }

@@ -267,7 +267,7 @@ for (const { name: driver, absent } of drivers)
     }) => {
       const who = server.now();
       if (!(await powersOf(who, driver)).pauseKeeps.includes("files")) skip("it keeps no files");
-      const body = { ...wish, driver, autoPause: true, autoPauseMemory: false, timeout: 4 };
+      const body = { ...wish, driver, autoPause: true, autoPauseMemory: false, timeout: 8 };
       const id = idIn((await call(who, "POST /cofferdam/v1/sandboxes", body)).body);
       const at = ["--server", who.url, "--api-key-file", join(stateDir, "server/first-key")];
       const deaf = "trap '' TERM; while :; do sleep 1; done";
