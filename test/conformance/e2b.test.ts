@@ -17,7 +17,7 @@ interface Behind {
 }
 
 const behind: readonly Behind[] = [
-  { name: "gvisor", isolation: "syscall", topics: ["lifecycle", "power", "network"] },
+  { name: "gvisor", isolation: "syscall", topics: ["lifecycle", "network"] },
   {
     name: "runc",
     isolation: "container",
