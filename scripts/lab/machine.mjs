@@ -25,6 +25,8 @@ const passedOn = ["REQUIRE_DRIVERS", "NO_COLOR", "CI"];
 const sharedState = ["templates", "kernels", "images"];
 /** The machine's first program, which is this checkout's. */
 const first = "mount -t virtiofs lab /mnt && exec tini -g sh /mnt/job/start";
+/** Nothing of the lab outlives whoever started it. */
+const withParent = ["--pdeathsig", "KILL"];
 const keptBytes = 16 * 1024;
 
 /** Runs the command in the lab and resolves with its exit code; its output goes where this process's own goes. */
@@ -126,7 +128,8 @@ function share(directory, image, places) {
     `{ while [ ! -S ${socket} ]; do sleep 0.02; done; echo there; } &`,
     `exec ${quoted(join(image.lender, "start"))} ${flags}`,
   ];
-  return spawn("unshare", ["--mount", "sh", "-e", "-c", script.join("\n")], {
+  const words = ["unshare", "--mount", "sh", "-e", "-c", script.join("\n")];
+  return spawn("setpriv", [...withParent, ...words], {
     stdio: ["ignore", "pipe", "pipe"],
   });
 }
@@ -155,7 +158,9 @@ function emulate(directory, { image, memoryMiB }) {
     port("stderr", 2),
     port("result", 3),
   ];
-  return spawn("qemu-system-x86_64", words.flat(), { stdio: ["ignore", "ignore", "pipe"] });
+  return spawn("setpriv", [...withParent, "qemu-system-x86_64", ...words.flat()], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
 }
 
 /** Sockets that QEMU connects to: two go on to this process's own streams, two are kept. */
