@@ -33,6 +33,8 @@ const keptBytes = 16 * 1024;
 export async function runInLab(command, { image, memoryMiB, patience, stateDir }) {
   const directory = mkdtempSync(join(tmpdir(), "cofferdam-lab-"));
   const children = [];
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"])
+    process.once(signal, () => children.at(-1)?.kill("SIGKILL"));
   try {
     const places = sharedPlaces(stateDir);
     writeJob(join(directory, "job"), { command, patience, places });
