@@ -31,8 +31,8 @@ const event = z.object({
   exited: z.boolean().optional(),
   error: z.string().optional(),
 });
-/** Twice a supervisor's longest line, which JSON can make longer. */
-const maxEventBytes = 2 * 256 * 1024;
+/** A supervisor's longest line, whose marks JSON doubles, and what stands around it. */
+const maxEventBytes = 2 * 256 * 1024 + 1024;
 /** How often a supervisor is looked for whose launcher has died. Milliseconds. */
 const lookMs = 20;
 
@@ -56,11 +56,16 @@ export function startLauncher(child: ChildProcess): Launcher {
   child.stdin?.on("error", end);
   child.stdout?.once("close", end);
   const lines = lineDecoder(maxEventBytes);
+  const learn = (told: z.infer<typeof event>): void => {
+    started.get(told.id)?.learn(told);
+    if (told.exited === true || told.error !== undefined) started.delete(told.id);
+  };
   child.stdout?.on("data", (chunk: Buffer) => {
-    for (const line of lines.push(chunk)) {
-      const told = event.parse(parseJson(line));
-      started.get(told.id)?.learn(told);
-      if (told.exited === true || told.error !== undefined) started.delete(told.id);
+    try {
+      for (const line of lines.push(chunk)) learn(event.parse(parseJson(line)));
+    } catch {
+      // What cannot be understood is of no more use than one that has died, and must not take this process with it.
+      child.stdout?.destroy();
     }
   });
   const hold = holdOf(child);
