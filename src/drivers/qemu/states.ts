@@ -20,6 +20,7 @@ import { lock } from "../../images/lock.ts";
 import { names } from "../../images/uses.ts";
 import { sha256Of, verified } from "../../images/verified.ts";
 import { type Saving, saveState } from "./save.ts";
+import { requireWay } from "./way.ts";
 
 /** A machine's memory and devices at the moment when its kernel has booted and its agent waits for its first order. */
 export interface SavedState {
@@ -59,6 +60,7 @@ export async function savedState(wanted: StateWanted): Promise<SavedState> {
   const present = await knownState(place, made);
   if (present !== undefined) return present;
   await mkdir(root, { recursive: true, mode: 0o711 });
+  await requireWay(root);
   await using _ = await lock(join(root, `.${key}.lock`), {
     signal: wanted.signal,
     whenHeld: () => undefined,
