@@ -14,6 +14,8 @@ import (
 // MarkName is the variable by which a command's descendants are known where no cgroup can be had.
 const MarkName = "COFFERDAM_COMMAND"
 
+const secondLook = 2 * time.Millisecond
+
 // scanTree finds a command's processes by parents, session and the mark in their environment.
 type scanTree struct{}
 
@@ -114,8 +116,17 @@ func hasVariable(pid int, variable []byte) bool {
 	return false
 }
 
+// kill looks once more before it believes that nobody is left: a process that is just becoming another program shows no
+// environment for a moment.
 func (b *scanBranch) kill(ctx context.Context, root int) error {
-	return killAll(ctx, func() ([]int, error) { return b.members(root) })
+	return killAll(ctx, func() ([]int, error) {
+		found, err := b.members(root)
+		if err == nil && len(found) == 0 {
+			time.Sleep(secondLook)
+			found, err = b.members(root)
+		}
+		return found, err
+	})
 }
 
 // killAll stops, then kills, whatever members names, until it names nobody.

@@ -54,7 +54,7 @@ func (c *conversation) next() event {
 
 func TestTellsTheFirstLineAndTheExit(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
-	c := converse(t, `echo "said $1"; echo more; echo complaint >&2`)
+	c := converse(t, `echo complaint >&2; echo "said $1"; echo more`)
 	c.ask(fmt.Sprintf(`{"id":7,"words":["word"],"log":%q}`, log))
 	if told := c.next(); told.ID != 7 || told.Pid == 0 {
 		t.Fatalf("no start: %+v", told)
