@@ -75,9 +75,37 @@ func (c *Client) Labelled(ctx context.Context, state string) (map[string]string,
 	}, &listed)
 	found := map[string]string{}
 	for _, one := range listed {
-		found[one.Labels[MachineLabel]] = one.ID
+		if one.Labels[StateLabel] == state {
+			found[one.Labels[MachineLabel]] = one.ID
+		}
 	}
 	return found, err
+}
+
+// named answers the id of the container of a name; empty when there is none, or it is not the state directory's.
+func (c *Client) named(ctx context.Context, name, state string) (string, error) {
+	status, raw, err := c.ask(ctx, call{method: http.MethodGet, path: "/containers/" + name + "/json"})
+	switch {
+	case err != nil:
+		return "", err
+	case status == http.StatusNotFound:
+		return "", nil
+	case status != http.StatusOK:
+		return "", refusal(status, raw)
+	}
+	var told struct {
+		ID     string `json:"Id"`
+		Config struct {
+			Labels map[string]string `json:"Labels"`
+		} `json:"Config"`
+	}
+	if json.Unmarshal(raw, &told) != nil {
+		return "", failure.New(failure.Untrusted, "the Engine answered what is no JSON")
+	}
+	if told.Config.Labels[StateLabel] != state {
+		return "", nil
+	}
+	return told.ID, nil
 }
 
 // figures reads what a container uses.

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"cofferdam/supervisor/failure"
 	"cofferdam/supervisor/lease"
 	"cofferdam/supervisor/machine"
+	"cofferdam/supervisor/paused"
 	"cofferdam/supervisor/sweep"
 )
 
@@ -23,8 +25,8 @@ func StateName(stateDir string) string {
 	return hex.EncodeToString(digest[:8])
 }
 
-// Sweep ends and removes every machine of the state directory that no supervisor cares for, and answers their ids. A supervisor
-// has its machine's lock before the Engine hears of the machine, and until the Engine has forgotten it.
+// Sweep ends and removes every machine of the state directory that this Engine was to make and that no supervisor cares for, and
+// answers their ids. A supervisor has its machine's lock before the Engine hears of the machine, and until the Engine has forgotten it.
 func Sweep(stateDir string, address Address) ([]string, error) {
 	client := NewClient(address)
 	found, err := client.Labelled(context.Background(), StateName(stateDir))
@@ -32,9 +34,10 @@ func Sweep(stateDir string, address Address) ([]string, error) {
 	if err != nil {
 		return removed, err
 	}
-	for _, id := range directories(stateDir) {
+	machines := filepath.Join(stateDir, "machines")
+	for _, id := range namesIn(machines) {
 		if _, known := found[id]; !known {
-			found[id] = ContainerName(id)
+			found[id] = ""
 		}
 	}
 	var problems []error
@@ -42,7 +45,7 @@ func Sweep(stateDir string, address Address) ([]string, error) {
 		if !idForm.MatchString(id) {
 			continue
 		}
-		gone, err := abandoned(client, stateDir, container, id)
+		gone, err := abandoned{client, stateDir, id, filepath.Join(machines, id), container}.sweep()
 		if gone {
 			removed = append(removed, id)
 		}
@@ -52,34 +55,39 @@ func Sweep(stateDir string, address Address) ([]string, error) {
 	return removed, errors.Join(problems...)
 }
 
-// directories are those of machines that an Engine was to make, and those of which nobody can tell.
-func directories(stateDir string) []string {
-	machines := filepath.Join(stateDir, "machines")
-	entries, err := os.ReadDir(machines)
+func namesIn(directory string) []string {
+	entries, err := os.ReadDir(directory)
 	if err != nil {
 		return nil
 	}
-	var found []string
+	var names []string
 	for _, entry := range entries {
-		path := filepath.Join(machines, entry.Name(), "plan.json")
-		_, err := os.Stat(path)
-		if err == nil {
-			_, err = Read(path)
-		}
-		if err == nil || errors.Is(err, os.ErrNotExist) {
-			found = append(found, entry.Name())
-		}
+		names = append(names, entry.Name())
 	}
-	return found
+	return names
 }
 
-func abandoned(client *Client, stateDir, container, id string) (bool, error) {
-	directory := filepath.Join(stateDir, "machines", id)
-	lock, err := machine.AdoptLock(directory)
+// abandoned is a machine that may have nobody who cares for it.
+type abandoned struct {
+	client                  *Client
+	stateDir, id, directory string
+	// container is its id where the Engine has listed it.
+	container string
+}
+
+func (a abandoned) sweep() (bool, error) {
+	if _, err := os.Lstat(a.directory); errors.Is(err, os.ErrNotExist) {
+		// A machine has its directory for longer than its container, so this one has nobody.
+		return a.container != "", a.removeContainer()
+	}
+	if !a.isOurs() {
+		return false, nil
+	}
+	lock, err := machine.AdoptLock(a.directory)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		// Whoever asked the Engine for a container had the lock; without one, nobody has asked yet, or nobody cares any more.
-		if _, err := os.Stat(directory); err == nil && sweep.Young(directory) {
+		if sweep.Young(a.directory) {
 			return false, nil
 		}
 	case err != nil:
@@ -88,12 +96,71 @@ func abandoned(client *Client, stateDir, container, id string) (bool, error) {
 		return false, nil
 	default:
 		defer lock.Close()
-		if err := machine.WriteNote(stateDir, id, lease.RuntimeLost); err != nil {
+	}
+	// Until its lock was held, the directory may have become another machine's.
+	if !a.isOurs() {
+		return false, nil
+	}
+	return a.remove(lock != nil)
+}
+
+func (a abandoned) remove(hadSupervisor bool) (bool, error) {
+	if hadSupervisor {
+		if err := machine.WriteNote(a.stateDir, a.id, lease.RuntimeLost); err != nil {
 			return false, err
 		}
 	}
-	if err := client.Remove(context.Background(), container); err != nil {
+	if err := a.removeContainer(); err != nil {
 		return false, err
 	}
-	return true, machine.RemoveDirectory(directory)
+	return true, machine.RemoveDirectory(a.directory)
+}
+
+// removeContainer removes the one that was listed, or that of the machine's name if it is the state directory's: another's may
+// have a machine of the same id.
+func (a abandoned) removeContainer() error {
+	container := a.container
+	if container == "" {
+		found, err := a.client.named(context.Background(), ContainerName(a.id), StateName(a.stateDir))
+		if err != nil || found == "" {
+			return err
+		}
+		container = found
+	}
+	return a.client.Remove(context.Background(), container)
+}
+
+// isOurs tells whether the directory is that of a machine which this Engine was to make, or holds nothing of any machine. The
+// Engine's own list proves neither, and an idle lock does not either: a paused machine's is idle, and its files are all there is of it.
+func (a abandoned) isOurs() bool {
+	if paused.Exists(a.directory) {
+		return false
+	}
+	path := filepath.Join(a.directory, "plan.json")
+	if _, err := os.Lstat(path); errors.Is(err, os.ErrNotExist) {
+		return a.holdsNothing()
+	}
+	plan, err := Read(path)
+	return err == nil && plan.ID == a.id && isSameSocket(plan.Engine.Socket, a.client.address.Socket)
+}
+
+// holdsNothing tells, of a directory without a plan, whether no supervisor came to it, or one had all but removed it.
+func (a abandoned) holdsNothing() bool {
+	names := namesIn(a.directory)
+	if !slices.Contains(names, machine.LockName) {
+		return true
+	}
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return name != machine.LockName && name != "supervisor.log"
+	})
+}
+
+// isSameSocket compares what the paths lead to, as /var/run is most often another name of /run; of one that is gone only the path is known.
+func isSameSocket(one, other string) bool {
+	first, err := os.Stat(one)
+	if err != nil {
+		return filepath.Clean(one) == filepath.Clean(other)
+	}
+	second, err := os.Stat(other)
+	return err == nil && os.SameFile(first, second)
 }

@@ -36,7 +36,7 @@ const bytesPerMiB = 1_048_576;
 const leastFileBytes = 4096;
 
 /** By which an Engine knows the machines of a state directory. The supervisor knows the same name. */
-function stateName(stateDir: string): string {
+export function stateName(stateDir: string): string {
   return createHash("sha256").update(stateDir).digest("hex").slice(0, 16);
 }
 

@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { SandboxError } from "../../core/errors.ts";
 import { guestLayer } from "../../images/guest-layer.ts";
 import { archiveOf } from "./archive.ts";
+import { stateName } from "./container.ts";
 import type { Engine } from "./engine.ts";
 import { askEngine, tellEngine } from "./http.ts";
 import { makerNote } from "../local/maker.ts";
@@ -26,7 +27,7 @@ export async function guestVolume(
   const key = `${engine.socket} ${name}`;
   const earlier = known.get(key);
   if (earlier !== undefined && (await isThere(engine, name))) return earlier;
-  const filled = fill(engine, { name, layer, image });
+  const filled = fill(engine, { stateDir, name, layer, image });
   known.set(key, filled);
   filled.catch(() => known.delete(key));
   return filled;
@@ -37,6 +38,7 @@ async function isThere(engine: Engine, name: string): Promise<boolean> {
 }
 
 interface Filling {
+  readonly stateDir: string;
   readonly name: string;
   readonly layer: string;
   /** Any image: nothing of it runs. */
@@ -47,7 +49,7 @@ interface Filling {
  * Fills it by way of a container that is never started. What is written is what is there already where another process was
  * quicker, and the mark that it is whole comes last.
  */
-async function fill(engine: Engine, { name, layer, image }: Filling): Promise<string> {
+async function fill(engine: Engine, { stateDir, name, layer, image }: Filling): Promise<string> {
   await tellEngine(engine, {
     method: "POST",
     path: "/volumes/create",
@@ -61,7 +63,13 @@ async function fill(engine: Engine, { name, layer, image }: Filling): Promise<st
     body: {
       Image: image,
       Entrypoint: ["/nothing"],
-      Labels: { "cofferdam.filling": name, "cofferdam.maker": makerNote() },
+      Labels: {
+        "cofferdam.filling": name,
+        "cofferdam.maker": makerNote(),
+        "cofferdam.state": stateName(stateDir),
+        // It is no machine, whatever the image's own label says, which it would inherit.
+        "cofferdam.machine": "",
+      },
       NetworkDisabled: true,
       HostConfig: {
         NetworkMode: "none",
