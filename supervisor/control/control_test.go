@@ -59,6 +59,8 @@ type host struct {
 	lifetime     time.Duration
 	kept         paused.Kept
 	killed       chan struct{}
+	// copying is waited for by a snapshot; nil: it is not.
+	copying chan struct{}
 }
 
 func (h *host) change(do func()) {
@@ -88,6 +90,9 @@ func (h *host) Resume(lifetime time.Duration) error {
 	return failure.New(failure.Conflict, "not paused, for %v", lifetime)
 }
 func (h *host) Snapshot(string, paused.Kept) (Copy, error) {
+	if h.copying != nil {
+		<-h.copying
+	}
 	return Copy{}, failure.New(failure.DiskFull, "full")
 }
 func (h *host) Kill() { h.killed <- struct{}{} }
@@ -172,6 +177,20 @@ func TestPauseAfterWhichAMachineRestsIsAnsweredInTheEnd(t *testing.T) {
 	one.hear(`{"event":"paused"}`)
 	conversations.Rested()
 	one.hear(`{"id":1,"ok":true,"rests":true}`)
+}
+
+func TestKillIsHeardWhileSomethingSlowIsUnderWay(t *testing.T) {
+	machine := &host{killed: make(chan struct{}, 1), copying: make(chan struct{})}
+	conversations := &Conversations{}
+	one := talk(t, conversations, machine)
+	one.say(`{"id":1,"op":"snapshot","directory":".new-1","kept":"files"}`)
+	one.say(`{"id":2,"op":"kill"}`)
+	<-machine.killed
+	close(machine.copying)
+	one.hear(`{"id":1,"ok":false,"error":{"code":"disk-full","message":"full"}}`)
+	conversations.Farewell("killed", nil)
+	one.hear(`{"event":"ended","reason":"killed"}`)
+	one.hear(`{"id":2,"ok":true}`)
 }
 
 func TestFarewellTellsWhatCouldNotBeUndone(t *testing.T) {

@@ -200,6 +200,9 @@ func (c *conversation) end() {
 }
 
 func (c *conversation) talk() {
+	changes := make(chan Request, mostChanges)
+	defer close(changes)
+	go c.makeChanges(changes)
 	lines := bufio.NewReaderSize(c.file, maxLineBytes)
 	for {
 		line, err := lines.ReadSlice('\n')
@@ -211,21 +214,67 @@ func (c *conversation) talk() {
 			return
 		}
 		request, err := ParseRequest(line)
-		reply := answer{ID: request.ID}
-		if err == nil {
-			err = c.serve(request, &reply)
-		}
-		if errors.Is(err, errLater) || request.ID == 0 && (request.Op == "busy" || request.Op == "idle") {
-			continue
+		switch {
+		case err != nil:
+			err = c.reply(request, answer{ID: request.ID}, err)
+		case isSlow(request.Op):
+			err = c.change(changes, request)
+		default:
+			err = c.obey(request)
 		}
 		if err != nil {
-			reply.Error = failure.From(err)
-		}
-		reply.OK = err == nil
-		if c.write(reply) != nil {
 			return
 		}
 	}
+}
+
+// mostChanges bounds those that wait on one connection.
+const mostChanges = 16
+
+// isSlow tells of what may take minutes, in which a kill must be heard.
+func isSlow(op string) bool { return op == "pause" || op == "resume" || op == "snapshot" }
+
+// change leaves what is slow to whoever does such things one after the other.
+func (c *conversation) change(changes chan<- Request, request Request) error {
+	select {
+	case changes <- request:
+		return nil
+	default:
+		return c.reply(request, answer{ID: request.ID}, failure.New(failure.Conflict, "too many changes are waiting"))
+	}
+}
+
+// makeChanges does what is slow, until there is no more or nobody would hear of it.
+func (c *conversation) makeChanges(changes <-chan Request) {
+	for request := range changes {
+		if c.isClosed() || c.obey(request) != nil {
+			return
+		}
+	}
+}
+
+func (c *conversation) isClosed() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.closed
+}
+
+// obey serves a request and answers it.
+func (c *conversation) obey(request Request) error {
+	reply := answer{ID: request.ID}
+	err := c.serve(request, &reply)
+	return c.reply(request, reply, err)
+}
+
+func (c *conversation) reply(request Request, reply answer, err error) error {
+	if errors.Is(err, errLater) || request.ID == 0 && (request.Op == "busy" || request.Op == "idle") {
+		return nil
+	}
+	if err != nil {
+		reply.Error = failure.From(err)
+	}
+	reply.OK = err == nil
+	return c.write(reply)
 }
 
 var errLater = errors.New("answered later")

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"cofferdam/supervisor/failure"
 )
 
 // companionPatience is how long a machine's first process may outlive what it cannot live without.
@@ -28,6 +30,8 @@ type reaper struct {
 	// mutex is held while a helper is forked, so that its end is not taken for another's, and while main changes or is killed.
 	mutex   sync.Mutex
 	helpers map[int]chan<- syscall.WaitStatus
+	// over says that nobody waits for children any more.
+	over bool
 }
 
 // reapAll waits for the runtime and for all orphans below it, until there is no child left.
@@ -45,19 +49,31 @@ func reapAll(pid int, pidFile string) (*reaper, <-chan struct{}) {
 			if errors.Is(err, syscall.EINTR) {
 				continue
 			}
-			if err != nil {
+			if err == nil {
+				r.reaped(one, status)
+			} else if r.finish() {
 				return
 			}
-			r.reaped(one, status)
 		}
 	}()
 	return r, alone
 }
 
-// follow forks a helper and answers how it ends.
+// finish notes that no child is left and that nobody waits for another one; false when a helper was forked meanwhile.
+func (r *reaper) finish() bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.over = len(r.helpers) == 0
+	return r.over
+}
+
+// follow forks a helper and answers how it ends. When no child is left the machine is gone, and there is nothing to help.
 func (r *reaper) follow(fork func() (int, error)) (pid int, ended <-chan syscall.WaitStatus, err error) {
 	r.mutex.Lock()
 	defer r.mutex.Unlock()
+	if r.over {
+		return 0, nil, failure.New(failure.Lost, "the machine is ending")
+	}
 	pid, err = fork()
 	if err != nil {
 		return 0, nil, err

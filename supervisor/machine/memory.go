@@ -88,7 +88,7 @@ func (m *Machine) join(ctx context.Context) error {
 	err = m.help(launch.Errand{Words: m.plan.Runtime.Checkpoint.Join, Channel: agentEnd, Patience: joinPatience})
 	agentEnd.Close()
 	if err == nil {
-		m.ready, err = await(ctx, m, one.ready)
+		err = m.takeWord(ctx, one)
 	}
 	if err != nil {
 		one.part()
@@ -104,6 +104,19 @@ func (m *Machine) join(ctx context.Context) error {
 	default:
 	}
 	return nil
+}
+
+// takeWord waits for the agent's word and notes it where others read it: on the loop, once there is one.
+func (m *Machine) takeWord(ctx context.Context, one *link) error {
+	word, err := await(ctx, m, one.ready)
+	if err != nil {
+		return err
+	}
+	if m.lease == nil {
+		m.ready = word
+		return nil
+	}
+	return m.ask(func(time.Time) { m.ready = word })
 }
 
 func (m *Machine) help(errand launch.Errand) error {

@@ -48,7 +48,7 @@ func (b *body) attend(host *channel.Channel) error {
 
 // comeHome waits for a channel that the host has brought in and settles in.
 func (b *body) comeHome() *channel.Channel {
-	defer b.home.socket.Close()
+	defer b.home.close()
 	for {
 		next := b.home.await()
 		err := b.settleIn(next)

@@ -11,9 +11,12 @@ import (
 	"cofferdam/guest/channel"
 )
 
-// homeName is an abstract socket's, in the machine's own network, on which root alone brings a new channel to the host. It is
-// there only while the agent has none.
-const homeName = "@cofferdam-agent"
+// homeName is a socket's on which root alone brings a new channel to the host: nobody else enters its directory. It is there
+// only while the agent has none.
+const (
+	homeDirectory = "/dev/.cofferdam-home"
+	homeName      = homeDirectory + "/agent"
+)
 
 const (
 	homePatience = 5 * time.Second
@@ -27,11 +30,21 @@ type home struct {
 }
 
 func openHome(sockets channel.Sockets) (*home, error) {
+	if err := errors.Join(os.RemoveAll(homeDirectory), os.Mkdir(homeDirectory, 0o700)); err != nil {
+		return nil, fmt.Errorf("make a place for a new channel: %w", err)
+	}
 	socket, err := net.ListenUnix("unix", &net.UnixAddr{Name: homeName, Net: "unix"})
 	if err != nil {
 		return nil, fmt.Errorf("listen for a new channel: %w", err)
 	}
 	return &home{socket, sockets}, nil
+}
+
+func (h *home) close() {
+	h.socket.Close()
+	if err := os.RemoveAll(homeDirectory); err != nil {
+		fmt.Fprintln(os.Stderr, "agent: "+err.Error())
+	}
 }
 
 // await takes the next channel that root brings.
@@ -104,7 +117,8 @@ func bringHome() error {
 func dialHome(deadline time.Time) (*net.UnixConn, error) {
 	for {
 		conn, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: homeName, Net: "unix"})
-		if !errors.Is(err, syscall.ECONNREFUSED) || time.Now().After(deadline) {
+		notYet := errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOENT)
+		if !notYet || time.Now().After(deadline) {
 			return conn, err
 		}
 		time.Sleep(homePause)

@@ -125,8 +125,13 @@ async function followSignature(plane: Plane, caller: Caller): Promise<void> {
   const signed = readSignedUrl(method, url);
   if (signed === undefined) return turnAway(caller, refusal(401, "invalid signature"));
   const { tokens } = plane.options;
-  const by = await plane.searches(() => signerAmong(signed, tokens(), Date.now()));
-  if (caller.response.destroyed) return;
+  // Nobody is searched for who has left while waiting.
+  const by = await plane.searches(() =>
+    caller.response.destroyed
+      ? Promise.resolve(undefined)
+      : signerAmong(signed, tokens(), Date.now()),
+  );
+  if (by === undefined || caller.response.destroyed) return;
   if (by.kind === "nobody") return turnAway(caller, refusal(401, "invalid signature"));
   if (by.kind === "expired") return turnAway(caller, refusal(401, "signature is already expired"));
   follow(plane, { kind: "sandbox", id: by.id, port: agentPort, by: "signature" }, caller);

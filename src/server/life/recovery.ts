@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Driver, MachineInfo } from "../../core/driver.ts";
 import { SandboxError } from "../../core/errors.ts";
 import type { SandboxRecord } from "../../store/sandbox-record.ts";
@@ -57,7 +58,7 @@ async function fateOf(
   if (known === undefined && row.state === "creating") return "gone";
   try {
     if (known === undefined) return await adopt(parts, row);
-    if (row.state !== state) await known.inTurn(() => compare(parts, known));
+    if (row.state !== state) await soon(known.inTurn(() => compare(parts, known)));
     return "left";
   } catch (cause) {
     const error = SandboxError.from(cause);
@@ -67,6 +68,20 @@ async function fateOf(
       error: error.message,
     });
     return "left";
+  }
+}
+
+/** How long a look round waits for one sandbox that is busy with something else. Milliseconds. */
+const busyMs = 5_000;
+
+/** What takes longer goes on, and is judged at a later look: no sandbox holds up what is done for all others. */
+async function soon(compared: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  const late = sleep(busyMs, undefined, { signal: over.signal, ref: false });
+  try {
+    await Promise.race([compared, late]);
+  } finally {
+    over.abort();
   }
 }
 

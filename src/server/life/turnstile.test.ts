@@ -29,7 +29,7 @@ test("so many are in at once, and who leaves lets the next in", async () => {
 });
 
 test("a tenant with one to make does not wait for all of another's", async () => {
-  const door = turnstile({ places: 1, waiting: 10 });
+  const door = turnstile({ places: 1, waiting: 12 });
   const first = await door.enter("many", undefined);
   const order: string[] = [];
   const come = async (name: string, tenantId: string): Promise<void> => {
@@ -54,4 +54,15 @@ test("who waits and goes away is cancelled, and no place is lost by it", async (
   first[Symbol.dispose]();
   (await next)[Symbol.dispose]();
   (await door.enter("a", undefined))[Symbol.dispose]();
+});
+
+test("one tenant fills a part of the line, and another finds room in it", async () => {
+  const door = turnstile({ places: 1, waiting: 8 });
+  const first = await door.enter("many", undefined);
+  const waiting = [door.enter("many", undefined), door.enter("many", undefined)];
+  await expect(door.enter("many", undefined)).rejects.toMatchObject({ code: "unavailable" });
+  const other = door.enter("few", undefined);
+  first[Symbol.dispose]();
+  for (const each of [...waiting, other]) void each.then((turn) => turn[Symbol.dispose]());
+  await Promise.all([...waiting, other]);
 });

@@ -22,6 +22,9 @@ interface Waiter {
   hasLeft: boolean;
 }
 
+/** One tenant fills at most such a part of the line, so that others find room in it. */
+const tenantsPart = 4;
+
 export function turnstile({ places, waiting }: TurnstileOptions): Turnstile {
   const line = new Line();
   let free = places;
@@ -35,7 +38,8 @@ export function turnstile({ places, waiting }: TurnstileOptions): Turnstile {
       notAborted(signal);
       if (free > 0) free -= 1;
       else {
-        if (line.length >= waiting) throw tooMany(line.length);
+        const most = Math.ceil(waiting / tenantsPart);
+        if (line.length >= waiting || line.lengthOf(tenantId) >= most) throw tooMany(line.length);
         await line.wait(tenantId, signal);
       }
       let isOver = false;
@@ -76,9 +80,17 @@ class Line {
         if (signal !== undefined) reject(cancelled(signal));
       };
       this.length += 1;
-      this.#queues.set(tenantId, [...(this.#queues.get(tenantId) ?? []), waiter]);
+      this.#queues.set(tenantId, [...this.#waitersOf(tenantId), waiter]);
       signal?.addEventListener("abort", giveUp, { once: true });
     });
+  }
+
+  lengthOf(tenantId: string): number {
+    return this.#waitersOf(tenantId).length;
+  }
+
+  #waitersOf(tenantId: string): readonly Waiter[] {
+    return (this.#queues.get(tenantId) ?? []).filter(({ hasLeft }) => !hasLeft);
   }
 
   /** The next of the tenant whose turn it is, which is then the last to have one again. */
